@@ -1,0 +1,92 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+let warningsForEveryModule: [SwiftSetting] = [
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+/// A Swift module of the toolchain. Dependencies point one way; see README, "Where things are".
+func module(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: warningsForEveryModule)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .testTarget(
+    name: name, dependencies: dependencies + ["TestSupport"],
+    swiftSettings: warningsForEveryModule)
+}
+
+let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+let arguments = Target.Dependency.product(
+  name: "ArgumentParser", package: "swift-argument-parser")
+
+let package = Package(
+  name: "ingot",
+  platforms: [.macOS(.v15)],
+  products: [
+    .executable(name: "ingot", targets: ["ingot"]),
+    .library(name: "IngotFormat", targets: ["IngotFormat"]),
+    .library(name: "ReFusion", targets: ["ReFusion"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+  ],
+  targets: [
+    // System libraries and C.
+    .systemLibrary(
+      name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"]), .brew(["zstd"])]),
+    .systemLibrary(
+      name: "COpenBLAS", pkgConfig: "openblas",
+      providers: [.apt(["libopenblas-dev"]), .brew(["openblas"])]),
+    .target(name: "CIngotKernels"),
+
+    // The toolchain, bottom up.
+    module("Bytes", [system, crypto]),
+    module("Tensors", ["Bytes"]),
+    module("Architecture", []),
+    module("Checkpoints", ["Bytes", "Tensors", "Architecture"]),
+    module("IngotFormat", ["Bytes", "Tensors", "Architecture", "CZstd"]),
+    module("Kernels", ["Bytes", "Tensors", "CIngotKernels", "COpenBLAS"]),
+    module("Quantization", ["Bytes", "Tensors", "Architecture", "Kernels", yams, crypto]),
+    module("Tokenization", ["Bytes"]),
+    module(
+      "Casting",
+      [
+        "Bytes", "Tensors", "Architecture", "Checkpoints", "Kernels", "Quantization", "IngotFormat",
+        "Tokenization",
+      ]),
+    module("ReFusion", ["Bytes", "Tensors", "Architecture", "Kernels", "IngotFormat"]),
+    module("Parity", ["Bytes", "Tensors", "Architecture", "Kernels", "ReFusion", "Tokenization"]),
+    .executableTarget(
+      name: "ingot",
+      dependencies: [
+        "Bytes", "Tensors", "Architecture", "Checkpoints", "IngotFormat", "Kernels", "Quantization",
+        "Tokenization", "Casting", "ReFusion", "Parity", arguments,
+      ],
+      swiftSettings: warningsForEveryModule),
+
+    // Tests.
+    .target(
+      name: "TestSupport", dependencies: ["Bytes", "Tensors"], path: "Tests/TestSupport",
+      swiftSettings: warningsForEveryModule),
+    tests("BytesTests", ["Bytes"]),
+    tests("TensorsTests", ["Tensors"]),
+    tests("CheckpointsTests", ["Checkpoints"]),
+    tests("IngotFormatTests", ["IngotFormat"]),
+    tests("KernelsTests", ["Kernels"]),
+    tests("QuantizationTests", ["Quantization", "Kernels"]),
+    tests("TokenizationTests", ["Tokenization", "Checkpoints"]),
+    tests("CastingTests", ["Casting", "Checkpoints", "IngotFormat", "Quantization", "Kernels"]),
+    tests("ReFusionTests", ["ReFusion", "Casting", "Checkpoints", "IngotFormat", "Kernels"]),
+    tests("ParityTests", ["Parity", "ReFusion", "Casting"]),
+    tests("EndToEndTests", ["Checkpoints", "IngotFormat", "Casting"]),
+  ],
+  swiftLanguageModes: [.v6],
+  cLanguageStandard: .c17
+)

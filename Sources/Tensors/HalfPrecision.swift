@@ -1,0 +1,53 @@
+/// Conversions between f32 and the 16- and 8-bit float formats, on bit patterns: `Float16` is not
+/// available on every platform Ingot runs on.
+package enum HalfPrecision {
+  /// The f32 with the same value as an IEEE 754 binary16 bit pattern; NaN payloads are kept.
+  package static func float(fromHalf bits: UInt16) -> Float {
+    let sign = UInt32(bits & 0x8000) << 16
+    let exponent = UInt32(bits >> 10) & 0x1F
+    let fraction = UInt32(bits & 0x3FF)
+    if exponent == 0x1F { return Float(bitPattern: sign | 0x7F80_0000 | fraction << 13) }
+    if exponent != 0 { return Float(bitPattern: sign | (exponent + 112) << 23 | fraction << 13) }
+    // Zero or subnormal: fraction × 2⁻²⁴ is exact in f32.
+    let magnitude = Float(fraction) * 0x1p-24
+    return sign == 0 ? magnitude : -magnitude
+  }
+
+  /// The nearest binary16 bit pattern, ties to even; overflow gives infinity.
+  package static func half(from value: Float) -> UInt16 {
+    let bits = value.bitPattern
+    let sign = UInt16(truncatingIfNeeded: bits >> 16) & 0x8000
+    let magnitude = bits & 0x7FFF_FFFF
+    if magnitude > 0x7F80_0000 {
+      return sign | 0x7E00 | UInt16(truncatingIfNeeded: magnitude >> 13) & 0x3FF
+    }
+    if magnitude >= 0x477F_F000 { return sign | 0x7C00 }
+    if magnitude < 0x3880_0000 {
+      // Subnormal result: adding 0.5 aligns the fraction so that the hardware rounds to even.
+      let shifted = Float(bitPattern: magnitude) + 0.5
+      return sign | UInt16(truncatingIfNeeded: shifted.bitPattern &- 0x3F00_0000)
+    }
+    let rounded = magnitude &+ 0xFFF &+ (magnitude >> 13 & 1)
+    return sign | UInt16(truncatingIfNeeded: (rounded &- 0x3800_0000) >> 13)
+  }
+
+  /// The f32 with the same value as a bfloat16 bit pattern.
+  package static func float(fromBrain bits: UInt16) -> Float {
+    Float(bitPattern: UInt32(bits) << 16)
+  }
+
+  /// The nearest bfloat16 bit pattern, ties to even; NaN stays a quiet NaN.
+  package static func brain(from value: Float) -> UInt16 {
+    let bits = value.bitPattern
+    if bits & 0x7FFF_FFFF > 0x7F80_0000 { return UInt16(truncatingIfNeeded: bits >> 16) | 0x40 }
+    return UInt16(truncatingIfNeeded: (bits &+ 0x7FFF &+ (bits >> 16 & 1)) >> 16)
+  }
+
+  /// The value of a UE3M5 scale: unsigned, 3 exponent and 5 fraction bits.
+  ///
+  /// By definition the binary16 whose bit pattern is the code shifted left by 5, so that code 0 is
+  /// zero, codes 1…31 are subnormal and the largest, 255, is 63 × 2⁻¹³.
+  package static func float(fromUE3M5 code: UInt8) -> Float {
+    float(fromHalf: UInt16(code) << 5)
+  }
+}
