@@ -1,4 +1,4 @@
-import Foundation
+public import Foundation
 
 /// The data folder beside the checkout that some tests compare with; absent on a plain clone.
 public enum Shared {
@@ -15,7 +15,7 @@ public enum Shared {
   public static let packageRoot = URL(fileURLWithPath: #filePath)
     .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
 
-  /// True when the shared data is there. Use as `@Test(.enabled(if: Shared.isPresent, Shared.reason))`.
+  /// True when the shared data is there: `@Test(.enabled(if: Shared.isPresent, Comment(…)))`.
   public static var isPresent: Bool { root != nil }
   public static let skipped: String = "needs ../shared (checkpoint and golden data), which is absent"
 

@@ -1,4 +1,4 @@
-import Foundation
+public import Foundation
 
 /// A fresh folder, removed with everything in it when the last reference goes.
 public final class TemporaryFolder: Sendable {
