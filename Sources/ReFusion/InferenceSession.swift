@@ -1,0 +1,51 @@
+internal import Architecture
+package import Kernels
+
+/// One sequence being run through a model: the key/value cache and the working memory.
+///
+/// Not safe to share between threads; make one session each (the weights are shared).
+public final class InferenceSession {
+  public let model: ReFusionModel
+  package let engine: ComputeEngine
+  package let arithmetic: Arithmetic
+  package let cache: KeyValueCache
+  /// Calls of the model so far, counted as the published traces count them.
+  package internal(set) var forwardCount = 0
+  /// Sees each layer's output `[tokens × hidden]`, for attribution of drift; nil in normal use.
+  package var layerProbe: ((_ layer: Int, _ output: UnsafePointer<Float>, _ tokens: Int) -> Void)?
+
+  let rope: RopeTable
+  let buffers = WorkingBuffers()
+
+  /// - Parameters:
+  ///   - arithmetic: how tiled weights multiply; dense weights always use f32 activations.
+  ///   - cacheFormat: number format of cached keys and values.
+  package init(
+    model: ReFusionModel, pool: ThreadPool, arithmetic: Arithmetic = .quantized,
+    cacheFormat: KeyValueCache.Format = .float32
+  ) {
+    self.model = model
+    self.arithmetic = arithmetic
+    engine = ComputeEngine(pool: pool)
+    let shape = model.configuration
+    cache = KeyValueCache(
+      layers: shape.layerCount, keyValueHeads: shape.keyValueHeads,
+      headDimension: shape.headDimension, format: cacheFormat, capacity: 0)
+    rope = RopeTable(theta: shape.ropeTheta, headDimension: shape.headDimension)
+  }
+}
+
+/// Activations of the forward pass, kept between calls so that steady decoding allocates nothing.
+final class WorkingBuffers {
+  let hidden = FloatBuffer()
+  let normed = FloatBuffer()
+  let queries = FloatBuffer()
+  let keys = FloatBuffer()
+  let values = FloatBuffer()
+  let attended = FloatBuffer()
+  let projected = FloatBuffer()
+  let gate = FloatBuffer()
+  let up = FloatBuffer()
+  let selected = FloatBuffer()
+  let logits = FloatBuffer()
+}
