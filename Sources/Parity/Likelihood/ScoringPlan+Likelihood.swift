@@ -5,7 +5,7 @@ extension ScoringPlan {
   package static func causal(_ example: Example) -> ScoringPlan {
     let prompt = example.prompt.count
     let scored = example.response.indices.map { index in
-      ScoredPosition(
+      ScoringTarget(
         input: prompt + index - 1, target: example.response[index], head: .causal,
         positionInSlot: 0, responseIndex: index)
     }
@@ -32,7 +32,7 @@ extension ScoringPlan {
     let text = example.prompt + example.response
     var batch = ForwardBatch.causal(
       tokens: text, positions: example.positions, cacheLength: 0)
-    var scored: [ScoredPosition] = []
+    var scored: [ScoringTarget] = []
     for index in example.response.indices {
       let place = index % slotSize
       var input = prompt + index - 1
@@ -43,7 +43,7 @@ extension ScoringPlan {
           prefixEnd: prompt + index, start: input)
       }
       scored.append(
-        ScoredPosition(
+        ScoringTarget(
           input: input, target: example.response[index],
           head: place == 0 ? .masked : .autoregressive, positionInSlot: place,
           responseIndex: index))
@@ -60,7 +60,7 @@ extension ScoringPlan {
     let size = masking.slotSize
     var tokens = example.prompt
     var positions = (0..<Int32(prompt)).map { $0 }
-    var scored: [ScoredPosition] = []
+    var scored: [ScoringTarget] = []
     func slot(_ index: Int) -> Range<Int> {
       (index * size)..<min((index + 1) * size, example.response.count)
     }
@@ -68,7 +68,7 @@ extension ScoringPlan {
       for place in slot(index) {
         if place + 1 < slot(index).upperBound {
           scored.append(
-            ScoredPosition(
+            ScoringTarget(
               input: tokens.count, target: example.response[place + 1], head: .autoregressive,
               positionInSlot: place + 1 - slot(index).lowerBound, responseIndex: place + 1))
         }
@@ -79,7 +79,7 @@ extension ScoringPlan {
     for index in masking.masked {
       for place in slot(index) {
         scored.append(
-          ScoredPosition(
+          ScoringTarget(
             input: tokens.count, target: example.response[place], head: .masked,
             positionInSlot: place - slot(index).lowerBound, responseIndex: place))
         tokens.append(maskToken)

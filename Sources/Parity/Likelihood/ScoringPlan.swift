@@ -1,21 +1,11 @@
 package import ReFusion
 
-/// Which head of the model a score comes from.
-package enum ScoringHead: String, Sendable, Hashable, CaseIterable {
-  /// Next-token prediction over the plain text, as any autregressive model.
-  case causal
-  /// A MASK's distribution for its own position.
-  case masked
-  /// Next-token prediction inside a slot.
-  case autoregressive
-}
-
 /// One distribution to look at: which input it is read at, and the token that is right there.
-package struct ScoredPosition: Sendable, Hashable {
+package struct ScoringTarget: Sendable, Hashable {
   /// Index into the batch's tokens.
   package let input: Int
   package let target: Int32
-  package let head: ScoringHead
+  package let head: PredictionHead
   /// Index of the target in its slot; 0 for causal scoring.
   package let positionInSlot: Int
   /// Index of the target in the response.
@@ -26,7 +16,7 @@ package struct ScoredPosition: Sendable, Hashable {
 /// comparison, so that they see equal masks and equal order.
 package struct ScoringPlan: Sendable {
   package var batch: ForwardBatch
-  package var scored: [ScoredPosition]
+  package var scored: [ScoringTarget]
   /// The share of slots expected to be masked (`p`), for the training objective only.
   package var maskProbability: Double?
 

@@ -26,21 +26,24 @@ package struct SlotMasking: Sendable, Hashable {
   ///   - responseLength: L, EOS included.
   ///   - generator: seeded by the caller, so that both models of a comparison get equal masks.
   package static func draw(
-    responseLength: Int, slotSize: Int, using generator: inout some RandomNumberGenerator
+    responseLength: Int, slotSize: Int, using generator: inout SeededGenerator
   ) -> SlotMasking {
-    let t = Double.random(in: 0..<1, using: &generator)
+    let t = generator.unit()
     let probability = (1 - minimumProbability) * t + minimumProbability
     let slots = (responseLength + slotSize - 1) / slotSize
     var clean: [Int] = []
     var masked: [Int] = []
     for slot in 0..<slots {
-      if Double.random(in: 0..<1, using: &generator) < probability {
+      if generator.unit() < probability {
         masked.append(slot)
       } else {
         clean.append(slot)
       }
     }
-    clean.shuffle(using: &generator)
+    // Fisher–Yates, written out: the standard library may change its shuffle.
+    for last in stride(from: clean.count - 1, to: 0, by: -1) {
+      clean.swapAt(last, generator.index(below: last + 1))
+    }
     return SlotMasking(
       slotSize: slotSize, probability: probability, cleanOrder: clean, masked: masked)
   }
