@@ -51,3 +51,28 @@ package enum HalfPrecision {
     float(fromHalf: UInt16(code) << 5)
   }
 }
+
+extension HalfPrecision {
+  /// Widens little-endian numbers of a computable type to f32; any alignment.
+  ///
+  /// - Parameter bytes: a whole number of elements; the rest is ignored.
+  package static func floats(_ bytes: UnsafeRawBufferPointer, type: ElementType) -> [Float] {
+    let count = bytes.count / type.byteCount
+    return (0..<count).map { index in
+      let offset = index * type.byteCount
+      switch type {
+      case .float32:
+        return Float(
+          bitPattern: UInt32(
+            littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt32.self)))
+      case .float16: return float(fromHalf: half(bytes, offset))
+      case .bfloat16: return float(fromBrain: half(bytes, offset))
+      default: preconditionFailure("\(type.name) is not computable")
+      }
+    }
+  }
+
+  private static func half(_ bytes: UnsafeRawBufferPointer, _ offset: Int) -> UInt16 {
+    UInt16(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt16.self))
+  }
+}
