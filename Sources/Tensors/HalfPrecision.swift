@@ -43,12 +43,15 @@ package enum HalfPrecision {
     return UInt16(truncatingIfNeeded: (bits &+ 0x7FFF &+ (bits >> 16 & 1)) >> 16)
   }
 
-  /// The value of a UE3M5 scale: unsigned, 3 exponent and 5 fraction bits.
+  /// The value of an S1E2M5 scale: a sign, 2 exponent bits with bias 15 and 5 fraction bits.
   ///
-  /// By definition the binary16 whose bit pattern is the code shifted left by 5, so that code 0 is
-  /// zero, codes 1…31 are subnormal and the largest, 255, is 63 × 2⁻¹³.
-  package static func float(fromUE3M5 code: UInt8) -> Float {
-    float(fromHalf: UInt16(code) << 5)
+  /// By definition the binary16 whose sign is bit 7 of the code and whose bits 11…5 are the code's
+  /// other seven: code 0 is zero, codes 1…31 are subnormal, 127 is 63 × 2⁻¹⁷ and 129…255 are the
+  /// negatives. The sign turns a codebook that reaches further on one side towards the side where
+  /// a group has its largest weight. Range was given up for it: 1…127 spans the top three octaves
+  /// with 5 bits, and what lies below them in steps of 1/252 of the largest scale.
+  package static func float(fromS1E2M5 code: UInt8) -> Float {
+    float(fromHalf: UInt16(code & 0x80) << 8 | UInt16(code & 0x7F) << 5)
   }
 }
 

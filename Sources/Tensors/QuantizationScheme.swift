@@ -8,7 +8,7 @@
 /// | `int8`      | q in −127…127          | fp16                                      | s·q          |
 /// | `int4`      | q in −8…7, stored q+8  | fp16                                      | s·q          |
 /// | `int4z`     | q in 0…15              | fp16, and a zero point z in 0…15 (8 bits) | s·(q − z)    |
-/// | `cb4`       | index i in 0…15        | UE3M5 (8 bits) × one f32 per tensor       | s·level[i]   |
+/// | `cb4`       | index i in 0…15        | S1E2M5 (8 bits) × one f32 per tensor      | s·level[i]   |
 ///
 /// `level` is the tensor's codebook of 16 ascending int8 values.
 package struct QuantizationScheme: Hashable, Sendable {

@@ -7,7 +7,7 @@
 /// payload  = header (64 bytes) · tile[0] · tile[1] · …
 /// header   = codebook: 16 × int8 (cb4; else zeros) · tensor scale: f32 (1.0 unless cb4) · zeros
 /// tile     = scales · zero points (int4z only) · codes          each padded to 64 bytes
-/// scales   = [columns / g][16 rows]   fp16, or UE3M5 (8 bits) for cb4
+/// scales   = [columns / g][16 rows]   fp16, or S1E2M5 (8 bits) for cb4
 /// zeros    = [columns / g][16 rows]   uint8
 /// codes    = [columns / 4][16 rows][4 columns] int8                                  (int8)
 ///            per group: g/8 blocks of 64 bytes; block b holds atom b in the low nibbles

@@ -29,14 +29,17 @@ import Testing
     #expect(HalfPrecision.half(from: -0x1p-24) == 0x8001)
   }
 
-  @Test func scaleCodesAscendFromZero() {
+  @Test func scaleCodesAscendFromZeroAndMirror() {
     var previous: Float = -1
-    for code in UInt8.min...UInt8.max {
-      let value = HalfPrecision.float(fromUE3M5: code)
+    for code in UInt8.min...127 {
+      let value = HalfPrecision.float(fromS1E2M5: code)
       #expect(value > previous)
+      #expect(HalfPrecision.float(fromS1E2M5: code | 0x80) == -value)
       previous = value
     }
-    #expect(HalfPrecision.float(fromUE3M5: 0) == 0)
-    #expect(HalfPrecision.float(fromUE3M5: 255) == 63 * 0x1p-13)
+    #expect(HalfPrecision.float(fromS1E2M5: 0) == 0)
+    #expect(HalfPrecision.float(fromS1E2M5: 1) == 0x1p-19)
+    #expect(HalfPrecision.float(fromS1E2M5: 32) == 0x1p-14)
+    #expect(HalfPrecision.float(fromS1E2M5: 127) == 63 * 0x1p-17)
   }
 }
