@@ -1,0 +1,62 @@
+public import Bytes
+
+/// Turns tokens into text as they come, never handing out half a character.
+///
+/// The texts it returns, joined, equal `Tokenizer.decode` of all the tokens at once.
+public struct StreamingDecoder: Sendable {
+  private let tokenizer: Tokenizer
+  private let skippingSpecialTokens: Bool
+  /// The beginning of a character whose rest has not come: at most three bytes.
+  private var pending: [UInt8] = []
+
+  public init(_ tokenizer: Tokenizer, skippingSpecialTokens: Bool = false) {
+    self.tokenizer = tokenizer
+    self.skippingSpecialTokens = skippingSpecialTokens
+  }
+
+  /// Takes one token and returns the text that is certain now; often empty inside a character.
+  ///
+  /// - Throws: `tokenizer.id` for an id outside the vocabulary; the decoder is as before then.
+  public mutating func append(_ id: Int) throws(IngotError) -> String {
+    try tokenizer.appendBytes(
+      of: id, skippingSpecialTokens: skippingSpecialTokens, to: &pending)
+    let kept = Self.incompleteTail(of: pending)
+    let text = String(decoding: pending.dropLast(kept), as: UTF8.self)
+    pending.removeFirst(pending.count - kept)
+    return text
+  }
+
+  /// Returns what is left, a U+FFFD for a character that was never finished, and starts afresh.
+  public mutating func finish() -> String {
+    defer { pending.removeAll() }
+    return String(decoding: pending, as: UTF8.self)
+  }
+
+  /// How many bytes at the end begin a well-formed sequence that more bytes could finish.
+  static func incompleteTail(of bytes: [UInt8]) -> Int {
+    for count in 1...3 where count <= bytes.count {
+      let lead = bytes[bytes.count - count]
+      // A continuation byte: look further left for its lead.
+      if lead & 0xC0 == 0x80 { continue }
+      let second = count > 1 ? bytes[bytes.count - count + 1] : nil
+      return canContinue(lead: lead, second: second, count: count) ? count : 0
+    }
+    return 0
+  }
+
+  /// Unicode 16, table 3-7; bytes after the second are known to be continuation bytes.
+  private static func canContinue(lead: UInt8, second: UInt8?, count: Int) -> Bool {
+    let (length, seconds): (Int, ClosedRange<UInt8>) =
+      switch lead {
+      case 0xC2...0xDF: (2, 0x80...0xBF)
+      case 0xE0: (3, 0xA0...0xBF)
+      case 0xED: (3, 0x80...0x9F)
+      case 0xE1...0xEF: (3, 0x80...0xBF)
+      case 0xF0: (4, 0x90...0xBF)
+      case 0xF1...0xF3: (4, 0x80...0xBF)
+      case 0xF4: (4, 0x80...0x8F)
+      default: (0, 0x80...0xBF)
+      }
+    return count < length && second.map(seconds.contains) ?? true
+  }
+}

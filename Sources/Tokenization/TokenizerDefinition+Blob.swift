@@ -1,0 +1,238 @@
+package import Bytes
+
+extension TokenizerDefinition {
+  /// The form that is ready when mapped (`formats/tokenizer.md`); equal definitions give equal
+  /// bytes.
+  ///
+  /// - Throws: `tokenizer.tables` when a hash table cannot be laid out (never seen with a real
+  ///   vocabulary).
+  package func encodedBlob() throws(IngotError) -> [UInt8] {
+    var writer = try TokenizerBlobWriter(self)
+    // Which pieces become one token is found by merging, with the merge table just written.
+    let pieces = try wholePieces(tables: writer.blobWithoutPieces())
+    try writer.setPieces(pieces, of: self)
+    return writer.blob
+  }
+
+  /// The tokens that their own bytes merge into, in ascending order of id.
+  private func wholePieces(tables blob: [UInt8]) throws(IngotError) -> [Int] {
+    let tables = try OwnedBytes(blob).tables()
+    var merger = BytePairMerger(tables: tables)
+    var pieces: [Int] = []
+    var encoded: [Int] = []
+    for (id, token) in tokens.enumerated() {
+      guard let token, !token.isEmpty else { continue }
+      encoded.removeAll(keepingCapacity: true)
+      merger.encode(token.indices, of: token.span, into: &encoded)
+      if encoded == [id] { pieces.append(id) }
+    }
+    return pieces
+  }
+}
+
+/// Bytes in memory that a tokenizer can be opened on.
+final class OwnedBytes: Sendable {
+  // Safe: written once below, read-only from then on, freed with this object.
+  private nonisolated(unsafe) let buffer: UnsafeMutableRawBufferPointer
+
+  init(_ bytes: [UInt8]) {
+    buffer = .allocate(byteCount: bytes.count, alignment: 8)
+    buffer.copyBytes(from: bytes)
+  }
+
+  deinit { buffer.deallocate() }
+
+  func tables() throws(IngotError) -> TokenizerTables {
+    try TokenizerTables(blob: UnsafeRawBufferPointer(buffer), owner: self)
+  }
+}
+
+/// Lays out the sections of the mapped form.
+private struct TokenizerBlobWriter {
+  private var layout: TokenizerLayout
+  private var sections: [UInt8]
+  private let merges: HashTable
+  private var pieces = HashTable(slotsLog2: 0)
+
+  /// Everything but the piece table, which stays empty.
+  init(_ definition: TokenizerDefinition) throws(IngotError) {
+    let text = TokenText(definition)
+    let added = AddedSection(definition.addedTokens)
+    merges = try Self.mergeTable(definition.merges)
+    layout = TokenizerLayout(
+      tokenCount: definition.tokenCount, addedCount: definition.addedTokens.count,
+      rawAddedCount: added.rawCount, tokenBytesCount: text.bytes.count,
+      addedBytesCount: added.bytes.count, mergeSlotsLog2: merges.slotsLog2, pieceSlotsLog2: 0,
+      mergeProbes: merges.probes, pieceProbes: 1, longestPiece: 0)
+    sections = []
+    append(numbers: definition.byteTokens)
+    append(numbers: text.offsets)
+    append(padded: text.flags)
+    append(padded: text.bytes)
+    append(numbers: added.entries)
+    append(padded: added.bytes)
+    append(numbers: merges.slots.flatMap { $0 ?? [TokenizerLayout.noToken, 0, 0, 0] })
+  }
+
+  private mutating func append(padded bytes: [UInt8]) {
+    sections += bytes
+    sections += Array(repeating: 0, count: TokenizerLayout.padded(bytes.count) - bytes.count)
+  }
+
+  private mutating func append(numbers: [UInt32]) { append(padded: littleEndian(numbers)) }
+
+  private func littleEndian(_ numbers: [UInt32]) -> [UInt8] {
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(numbers.count * 4)
+    for number in numbers {
+      withUnsafeBytes(of: number.littleEndian) { bytes.append(contentsOf: $0) }
+    }
+    return bytes
+  }
+
+  var blob: [UInt8] {
+    let entries = pieces.slots.flatMap { $0 ?? [0, TokenizerLayout.noToken] }
+    return layout.header + sections + littleEndian(entries)
+  }
+
+  func blobWithoutPieces() -> [UInt8] { blob }
+
+  private static func mergeTable(
+    _ merges: [TokenizerDefinition.Merge]
+  ) throws(IngotError) -> HashTable {
+    // A pair that comes again counts where it comes last.
+    var ranks: [UInt64: Int] = Dictionary(minimumCapacity: merges.count)
+    for (rank, merge) in merges.enumerated() {
+      ranks[UInt64(merge.left) << 32 | UInt64(merge.right)] = rank
+    }
+    var entries: [HashTable.Entry] = []
+    for (rank, merge) in merges.enumerated()
+    where ranks[UInt64(merge.left) << 32 | UInt64(merge.right)] == rank {
+      entries.append(
+        HashTable.Entry(
+          hash: TokenizerLayout.hash(left: merge.left, right: merge.right),
+          words: [merge.left, merge.right, UInt32(rank), merge.merged]))
+    }
+    return try HashTable(entries)
+  }
+
+  mutating func setPieces(
+    _ ids: [Int], of definition: TokenizerDefinition
+  ) throws(IngotError) {
+    var entries: [HashTable.Entry] = []
+    for id in ids {
+      guard let token = definition.tokens[id] else { continue }
+      let hash = TokenizerLayout.hash(token.span, token.indices)
+      entries.append(
+        HashTable.Entry(hash: hash, words: [UInt32(truncatingIfNeeded: hash >> 32), UInt32(id)]))
+      layout.longestPiece = max(layout.longestPiece, token.count)
+    }
+    pieces = try HashTable(entries)
+    layout.pieceSlotsLog2 = pieces.slotsLog2
+    layout.pieceProbes = pieces.probes
+  }
+}
+
+/// Offsets, flags and bytes of all tokens.
+private struct TokenText {
+  var offsets: [UInt32] = [0]
+  var flags: [UInt8] = []
+  var bytes: [UInt8] = []
+
+  init(_ definition: TokenizerDefinition) {
+    var addedByID: [Int: TokenizerDefinition.AddedToken] = [:]
+    for token in definition.addedTokens { addedByID[token.id] = token }
+    for (id, token) in definition.tokens.enumerated() {
+      var flag: UInt8 = token == nil ? 0 : TokenizerLayout.TokenFlag.defined
+      if let added = addedByID[id] {
+        flag |= TokenizerLayout.TokenFlag.defined | TokenizerLayout.TokenFlag.added
+        if added.isSpecial { flag |= TokenizerLayout.TokenFlag.special }
+        bytes += token ?? ByteAlphabet.bytes(of: Array(added.content.utf8))
+      } else if let token {
+        bytes += token
+      }
+      flags.append(flag)
+      offsets.append(UInt32(bytes.count))
+    }
+  }
+}
+
+/// Added tokens: those looked for in the raw text, then the normalised ones, each sorted by bytes.
+private struct AddedSection {
+  var rawCount: Int
+  var entries: [UInt32] = []
+  var bytes: [UInt8] = []
+
+  init(_ tokens: [TokenizerDefinition.AddedToken]) {
+    rawCount = tokens.count { !$0.isNormalized }
+    let normalizer = Normalizer()
+    for isNormalized in [false, true] {
+      let group = tokens.filter { $0.isNormalized == isNormalized }.map { token in
+        let content = Array(token.content.utf8)
+        let text = isNormalized ? normalizer.normalized(content.span) ?? content : content
+        return (token: token, text: text)
+      }
+      // Normalisation can make two contents equal; then the lower id comes first.
+      for (token, text) in group.sorted(by: { left, right in
+        left.text == right.text
+          ? left.token.id < right.token.id : left.text.lexicographicallyPrecedes(right.text)
+      }) {
+        entries += [UInt32(bytes.count), UInt32(text.count), UInt32(token.id), Self.flags(of: token)]
+        bytes += text
+      }
+    }
+  }
+
+  private static func flags(of token: TokenizerDefinition.AddedToken) -> UInt32 {
+    typealias Flag = TokenizerLayout.AddedFlag
+    return (token.isSpecial ? Flag.special : 0) | (token.stripsLeft ? Flag.stripsLeft : 0)
+      | (token.stripsRight ? Flag.stripsRight : 0) | (token.isSingleWord ? Flag.singleWord : 0)
+  }
+}
+
+/// Open addressing with linear probing; entries go in in the order given.
+private struct HashTable {
+  struct Entry {
+    var hash: UInt64
+    var words: [UInt32]
+  }
+
+  var slotsLog2: Int
+  var slots: [[UInt32]?]
+  /// The longest way from an entry's own slot to its place, plus one.
+  var probes = 1
+
+  init(slotsLog2: Int) {
+    self.slotsLog2 = slotsLog2
+    slots = Array(repeating: nil, count: 1 << slotsLog2)
+  }
+
+  /// The smallest table at most two thirds full whose ways are short enough.
+  init(_ entries: [Entry]) throws(IngotError) {
+    var log2 = 0
+    while (1 << log2) * 2 < entries.count * 3 { log2 += 1 }
+    while log2 <= TokenizerLayout.maximumSlotsLog2 {
+      var table = HashTable(slotsLog2: log2)
+      if entries.allSatisfy({ table.insert($0) }) {
+        self = table
+        return
+      }
+      log2 += 1
+    }
+    throw IngotError("tokenizer.tables", "the vocabulary cannot be laid out as a hash table")
+  }
+
+  private mutating func insert(_ entry: Entry) -> Bool {
+    let mask = slots.count - 1
+    var slot = Int(truncatingIfNeeded: entry.hash) & mask
+    for probe in 1...TokenizerLayout.maximumProbes {
+      if slots[slot] == nil {
+        slots[slot] = entry.words
+        probes = max(probes, probe)
+        return true
+      }
+      slot = (slot + 1) & mask
+    }
+    return false
+  }
+}
