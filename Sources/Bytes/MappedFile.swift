@@ -14,6 +14,10 @@ package final class MappedFile: Sendable {
   package let count: Int
   // Safe: the mapping is read-only and lives exactly as long as this object.
   private nonisolated(unsafe) let base: UnsafeRawPointer
+  /// Lets a signal handler name the file when a page cannot be read.
+  private let registration: GuardedRegistry.Slot?
+  /// What tells this file from another one that is put in its place later.
+  package let identity: FileReader.Identity
 
   /// - Throws: `file.open`, `file.notRegular` or `file.map` with the system's reason.
   package init(path: String) throws(IngotError) {
@@ -31,9 +35,11 @@ package final class MappedFile: Sendable {
     }
     self.path = path
     count = Int(status.st_size)
+    identity = FileReader.Identity(status)
     guard count > 0 else {
       // mmap refuses empty files; an empty view needs no mapping.
-      base = UnsafeRawPointer(bitPattern: 16)!
+      base = UnsafeRawPointer(Self.nothing)
+      registration = nil
       return
     }
     guard let address = mmap(nil, count, PROT_READ, MAP_PRIVATE, descriptor, 0),
@@ -42,9 +48,16 @@ package final class MappedFile: Sendable {
       throw IngotError("file.map", "cannot be mapped: \(Self.reason())", path: path)
     }
     base = UnsafeRawPointer(address)
+    registration = GuardedRegistry.mappings.register(
+      path: path, range: UnsafeRawBufferPointer(start: base, count: count))
   }
 
+  // Safe: an address to point at when there is nothing; never read or written.
+  private nonisolated(unsafe) static let nothing = UnsafeMutableRawPointer.allocate(
+    byteCount: 1, alignment: 1)
+
   deinit {
+    registration?.release()
     if count > 0 { munmap(UnsafeMutableRawPointer(mutating: base), count) }
   }
 
@@ -53,5 +66,5 @@ package final class MappedFile: Sendable {
     UnsafeRawBufferPointer(start: count > 0 ? base : nil, count: count)
   }
 
-  private static func reason() -> String { String(cString: strerror(errno)) }
+  private static func reason() -> String { SystemCall.reason() }
 }
