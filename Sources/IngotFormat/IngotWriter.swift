@@ -1,0 +1,241 @@
+package import Bytes
+internal import Synchronization
+
+/// Writes an `.ingot` file according to a plan: tensor data from any thread in any order, then the
+/// front matter, then the rename that makes the file appear.
+///
+/// While it runs, the temporary's front matter serves as the journal: a tensor's directory entry is
+/// written when all of its bytes are, checksum included. A later writer of the same plan finds
+/// them, hashes the data again and keeps what agrees (`resuming`).
+package final class IngotWriter: Sendable {
+  package let plan: IngotPlan
+  private let file: AtomicFileWriter
+  private let progress: Mutex<Progress>
+  /// First chunk of each tensor in the digest table, and the total at the end.
+  private let chunkStart: [Int]
+  // Safe: each digest is written once, by the thread that wrote its chunk, under `progress`.
+  private nonisolated(unsafe) let digests: UnsafeMutableBufferPointer<Checksum>
+
+  private struct Progress {
+    var written: [Int]
+    var checksums: [Checksum?]
+  }
+
+  /// Creates the temporary beside `path` and reserves its space.
+  ///
+  /// - Parameters:
+  ///   - resuming: Continue the temporary that an interrupted writer of the same plan left; every
+  ///     tensor it claims to hold is hashed again before it counts. When there is none, start anew.
+  ///   - keepsOnInterrupt: Leave the temporary when the program is interrupted.
+  /// - Throws: `file.*` as `AtomicFileWriter`.
+  package init(
+    path: String, plan: IngotPlan, resuming: Bool = false, keepsOnInterrupt: Bool = false
+  ) throws(IngotError) {
+    self.plan = plan
+    var starts = [0]
+    starts.reserveCapacity(plan.tensors.count + 1)
+    var total = 0
+    for tensor in plan.tensors {
+      total += ChunkedChecksum.chunkCount(byteCount: tensor.byteRange.count)
+      starts.append(total)
+    }
+    chunkStart = starts
+    progress = Mutex(
+      Progress(
+        written: plan.tensors.map { _ in 0 },
+        checksums: plan.tensors.map { $0.byteRange.isEmpty ? Checksum(of: []) : nil }))
+    file = try AtomicFileWriter(
+      path: path, count: plan.fileBytes, tag: String(plan.identity.hexadecimal.prefix(16)),
+      continuing: resuming, keepsOnInterrupt: keepsOnInterrupt)
+    digests = .allocate(capacity: max(total, 1))
+    digests.initialize(repeating: .zero)
+    do throws(IngotError) {
+      try prepare()
+    } catch {
+      if !file.isContinuation { file.abandon() }
+      throw error
+    }
+  }
+
+  deinit { digests.deallocate() }
+
+  /// The temporary being written.
+  package var temporaryPath: String { file.temporaryPath }
+
+  /// Whether every byte of the tensor is there.
+  package func isComplete(tensor: Int) -> Bool {
+    progress.withLock { $0.checksums[tensor] != nil }
+  }
+
+  /// The tensor's checksum once it is complete.
+  package func checksum(ofTensor tensor: Int) -> Checksum? {
+    progress.withLock { $0.checksums[tensor] }
+  }
+
+  /// Writes a piece of a tensor, from any thread. Each byte must be written exactly once.
+  ///
+  /// Whole 1 MiB chunks (`offset` a multiple of 1 MiB, the piece ending on one or at the end of the
+  /// tensor) are hashed on the way; a tensor written in other pieces is read back when it is full.
+  ///
+  /// - Throws: `file.noSpace` or `file.write`.
+  package func write(
+    tensor: Int, at offset: Int, bytes: UnsafeRawBufferPointer
+  ) throws(IngotError) {
+    let range = plan.tensors[tensor].byteRange
+    precondition(
+      offset >= 0 && offset <= range.count && bytes.count <= range.count - offset,
+      "write outside the tensor")
+    guard !bytes.isEmpty else { return }
+    try file.write(bytes, at: range.lowerBound + offset)
+    hashChunks(of: tensor, at: offset, bytes)
+    let isFull = progress.withLock { state in
+      state.written[tensor] += bytes.count
+      precondition(state.written[tensor] <= range.count, "bytes of a tensor written twice")
+      return state.written[tensor] == range.count
+    }
+    if isFull { try complete(tensor) }
+  }
+
+  package func write(tensor: Int, at offset: Int, bytes: [UInt8]) throws(IngotError) {
+    try bytes.withRawBytes { (buffer) throws(IngotError) in
+      try write(tensor: tensor, at: offset, bytes: buffer)
+    }
+  }
+
+  /// Lets the system drop a complete tensor's pages from its cache.
+  package func flush(tensor: Int) { file.flush(plan.tensors[tensor].byteRange) }
+
+  /// Writes front matter, makes everything durable and renames the temporary.
+  ///
+  /// - Parameter replacing: Metadata values known only now (digests of sources, say). Each must
+  ///   be planned, uncompressed, and of the same type and length.
+  /// - Returns: the checksum of the directory, which names the whole content.
+  /// - Throws: `file.*`; the temporary is then removed.
+  @discardableResult
+  package func finish(
+    replacing: [String: IngotMetadataValue] = [:]
+  ) throws(IngotError) -> Checksum {
+    var image = plan.image
+    for index in plan.tensors.indices {
+      guard let checksum = checksum(ofTensor: index) else {
+        preconditionFailure("tensor \(plan.tensors[index].name) is not complete")
+      }
+      image.setChecksum(checksum, ofTensor: index)
+    }
+    for (key, value) in replacing {
+      guard let index = plan.metadata.firstIndex(where: { $0.key == key }),
+        image.replaceValue(index, with: value)
+      else { preconditionFailure("metadata value \(key) does not have the planned form") }
+    }
+    image.seal()
+    do throws(IngotError) {
+      // Everything but the first 8 bytes, then the disk, then the magic: a temporary that looks
+      // finished is finished.
+      try file.write(Array(image.bytes[IngotLayout.magic.count...]), at: IngotLayout.magic.count)
+      try file.synchronize()
+      try file.write(IngotLayout.magic, at: 0)
+      try file.commit()
+    } catch {
+      file.abandon()
+      throw error
+    }
+    return image.directoryChecksum
+  }
+
+  /// Removes the temporary.
+  package func abandon() { file.abandon() }
+}
+
+extension IngotWriter {
+  /// Hashes the chunks that `bytes` covers whole; the others stay zero until the tensor is full.
+  private func hashChunks(of tensor: Int, at offset: Int, _ bytes: UnsafeRawBufferPointer) {
+    let size = plan.tensors[tensor].byteRange.count
+    let chunkBytes = ChunkedChecksum.chunkBytes
+    var chunk = (offset + chunkBytes - 1) / chunkBytes
+    while true {
+      let start = chunk * chunkBytes
+      let end = min(start + chunkBytes, size)
+      guard start < end, end <= offset + bytes.count else { return }
+      let piece = UnsafeRawBufferPointer(rebasing: bytes[start - offset..<end - offset])
+      let digest = Checksum(of: piece)
+      progress.withLock { _ in digests[chunkStart[tensor] + chunk] = digest }
+      chunk += 1
+    }
+  }
+
+  /// All bytes are there: compute the checksum and journal it.
+  private func complete(_ tensor: Int) throws(IngotError) {
+    let checksum = try checksumOfDigests(tensor, rereading: false)
+    progress.withLock { $0.checksums[tensor] = checksum }
+    var entry = plan.image.entry(ofTensor: tensor)
+    entry.replaceSubrange(
+      IngotLayout.Tensor.checksum..<IngotLayout.Tensor.reserved, with: checksum.bytes)
+    try file.write(entry, at: Self.entryOffset(tensor))
+  }
+
+  /// - Parameter rereading: Hash every chunk from the file instead of trusting the table.
+  private func checksumOfDigests(
+    _ tensor: Int, rereading: Bool
+  ) throws(IngotError) -> Checksum {
+    let range = plan.tensors[tensor].byteRange
+    var hasher = Checksum.Hasher()
+    var buffer: UnsafeMutableRawBufferPointer?
+    defer { buffer?.deallocate() }
+    for chunk in 0..<chunkStart[tensor + 1] - chunkStart[tensor] {
+      var digest = progress.withLock { _ in digests[chunkStart[tensor] + chunk] }
+      if rereading || digest == .zero {
+        let scratch =
+          buffer ?? .allocate(byteCount: ChunkedChecksum.chunkBytes, alignment: 64)
+        buffer = scratch
+        let start = range.lowerBound + chunk * ChunkedChecksum.chunkBytes
+        let count = min(scratch.count, range.upperBound - start)
+        let piece = UnsafeMutableRawBufferPointer(rebasing: scratch[..<count])
+        try file.read(into: piece, at: start)
+        digest = Checksum(of: UnsafeRawBufferPointer(piece))
+      }
+      digest.bytes.withUnsafeBytes { hasher.update($0) }
+    }
+    return hasher.finish()
+  }
+
+  private static func entryOffset(_ tensor: Int) -> Int {
+    IngotLayout.headerBytes + tensor * IngotLayout.tensorEntryBytes
+  }
+
+  /// Starts the journal, or reads the one an interrupted writer left.
+  private func prepare() throws(IngotError) {
+    var mark = IngotLayout.partialMagic
+    mark += plan.identity.bytes
+    if file.isContinuation {
+      let found = try read(at: 0, count: mark.count)
+      if found == mark { return try readJournal() }
+    }
+    try file.write([UInt8](repeating: 0, count: plan.image.bytes.count), at: 0)
+    try file.write(mark, at: 0)
+  }
+
+  private func readJournal() throws(IngotError) {
+    let none = [UInt8](repeating: 0, count: Checksum.byteCount)
+    let field = IngotLayout.Tensor.checksum..<IngotLayout.Tensor.reserved
+    for tensor in plan.tensors.indices {
+      let found = try read(at: Self.entryOffset(tensor), count: IngotLayout.tensorEntryBytes)
+      let claimed = Array(found[field])
+      var expected = plan.image.entry(ofTensor: tensor)
+      expected.replaceSubrange(field, with: claimed)
+      guard claimed != none, found == expected else { continue }
+      let actual = try checksumOfDigests(tensor, rereading: true)
+      guard actual.bytes == claimed else { continue }
+      progress.withLock { state in
+        state.checksums[tensor] = actual
+        state.written[tensor] = plan.tensors[tensor].byteRange.count
+      }
+    }
+  }
+
+  private func read(at offset: Int, count: Int) throws(IngotError) -> [UInt8] {
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 8)
+    defer { buffer.deallocate() }
+    try file.read(into: buffer, at: offset)
+    return Array(buffer)
+  }
+}
