@@ -1,1 +1,149 @@
-#include "ingot_kernels.h"
+// The definition: every quantized operation in plain C, and the table used where no instruction
+// set is recognised. Written to be read; the other tables must equal it bit for bit.
+#include "ingot_common.h"
+
+#define INGOT_NAME(op) ingot_##op##_scalar
+// Fused products are library calls without FMA instructions.
+#define INGOT_MULTIPLY_ADD(a, b, c) ((a) * (b) + (c))
+#define INGOT_ACCUMULATORS 4
+#include "ingot_vector.h"
+
+#include "ingot_elementwise.h"
+#include "ingot_quantized_input.h"
+#include "ingot_attention.h"
+#include "ingot_dense.h"
+
+/// The integer a weight's code stands for: q, q, q − z or level[i].
+static int32_t ingot_weight(
+    const ingot_tiled *w, const uint8_t *tile, int64_t row, int64_t column) {
+  const int64_t in_atom = row * 4 + column % 4;
+  if (w->kind == INGOT_INT8) {
+    return (int8_t)tile[w->code_offset + column / 4 * 64 + in_atom];
+  }
+  const int64_t group = column / w->group, atom = column % w->group / 4, blocks = w->group / 8;
+  const uint8_t byte = tile[w->code_offset + (group * blocks + atom % blocks) * 64 + in_atom];
+  const int32_t code = atom < blocks ? byte & 15 : byte >> 4;
+  switch (w->kind) {
+    case INGOT_INT4: return code - 8;
+    case INGOT_INT4Z: return code - tile[w->zero_offset + group * INGOT_LANES + row];
+    default: return (int8_t)w->payload[code];
+  }
+}
+
+/// One output: groups inside activation blocks, blocks in order, fused multiply-adds.
+static float ingot_output(
+    const ingot_tiled *w, const uint8_t *tile, int64_t row, const ingot_activations *x,
+    int64_t token) {
+  float out = 0;
+  for (int64_t start = 0; start < w->columns; start += INGOT_BLOCK) {
+    const int64_t end = start + INGOT_BLOCK < w->columns ? start + INGOT_BLOCK : w->columns;
+    float sum = 0;
+    for (int64_t column = start; column < end; column += w->group) {
+      int32_t dot = 0;
+      for (int64_t c = column; c < column + w->group; c++)
+        dot += ingot_weight(w, tile, row, c) * x->codes[token * x->token_stride + c];
+      const float scale = ingot_group_scale(w, tile, column / w->group * INGOT_LANES + row);
+      sum = __builtin_fmaf((float)dot, scale, sum);
+    }
+    out = __builtin_fmaf(sum, x->scales[start / INGOT_BLOCK * x->padded_tokens + token], out);
+  }
+  return out * ingot_tensor_scale(w);
+}
+
+static void ingot_multiply_tiled_scalar(
+    const ingot_tiled *w, const ingot_activations *x, int64_t first, int64_t end, float *out,
+    void *scratch) {
+  (void)scratch;
+  for (int64_t tile = first; tile < end; tile++)
+    for (int64_t row = 0; row < INGOT_LANES && tile * INGOT_LANES + row < w->rows; row++)
+      for (int64_t t = 0; t < x->tokens; t++)
+        out[t * w->rows + tile * INGOT_LANES + row] =
+            ingot_output(w, ingot_tile(w, tile), row, x, t);
+}
+
+static int32_t ingot_activation_order_scalar(int64_t tokens) {
+  (void)tokens;
+  return INGOT_BY_TOKEN;
+}
+
+void ingot_dequantize_row(const ingot_tiled *w, int64_t row, float *out) {
+  const uint8_t *tile = ingot_tile(w, row / INGOT_LANES);
+  const float tensor_scale = ingot_tensor_scale(w);
+  row %= INGOT_LANES;
+  for (int64_t c = 0; c < w->columns; c++) {
+    const float scale = ingot_group_scale(w, tile, c / w->group * INGOT_LANES + row);
+    out[c] = (float)ingot_weight(w, tile, row, c) * scale * tensor_scale;
+  }
+}
+
+void ingot_dense_to_f32(const void *weights, int32_t type, int64_t count, float *out) {
+  const uint8_t *bytes = weights;
+  if (type == INGOT_F32) {
+    memcpy(out, bytes, (size_t)count * 4);
+    return;
+  }
+  for (int64_t i = 0; i < count; i++) {
+    uint16_t half;
+    memcpy(&half, bytes + 2 * i, 2);
+    out[i] = type == INGOT_F16 ? ingot_half_to_f32(half) : ingot_brain_to_f32(half);
+  }
+}
+
+int64_t ingot_attention_scratch(int64_t entries, int64_t dimension) {
+  // Two ranges of whole tiles, for each query, and the turned queries.
+  return INGOT_ATTENTION_QUERIES * (entries + 48 + dimension) * 4;
+}
+
+uint64_t ingot_read_memory(const void *memory, int64_t bytes) {
+  const uint8_t *p = memory;
+  uint64_t sum[8] = {0};
+  for (int64_t i = 0; i < bytes; i += 64)
+    for (int k = 0; k < 8; k++) {
+      uint64_t word;
+      memcpy(&word, p + i + 8 * k, 8);
+      sum[k] += word;
+    }
+  return sum[0] + sum[1] + sum[2] + sum[3] + sum[4] + sum[5] + sum[6] + sum[7];
+}
+
+static int64_t ingot_int8_dot_rate_scalar(int64_t iterations) {
+  volatile int32_t left = 3, right = 5, result;
+  int32_t sum[8] = {0};
+  for (int64_t i = 0; i < iterations; i++)
+    for (int k = 0; k < 8; k++) sum[k] += (int8_t)left * (int8_t)right;
+  result = sum[0] + sum[1] + sum[2] + sum[3] + sum[4] + sum[5] + sum[6] + sum[7];
+  (void)result;
+  return iterations * 8;
+}
+
+static int64_t ingot_f32_fma_rate_scalar(int64_t iterations) {
+  volatile float factor = 0.999f;
+  const f32x16 f = ingot_splat(factor);
+  f32x16 a = f, b = f, c = f;
+  for (int64_t i = 0; i < iterations; i++) {
+    a = a * f + f;
+    b = b * f + f;
+    c = c * f + f;
+  }
+  volatile float result = ingot_sum16(a + b + c);
+  (void)result;
+  return iterations * 48;
+}
+
+const ingot_kernels ingot_kernels_scalar = {
+    .name = "scalar",
+    .activation_order = ingot_activation_order_scalar,
+    .quantize = ingot_quantize_f32_s8_scalar,
+    .multiply_tiled = ingot_multiply_tiled_scalar,
+    .multiply_dense = ingot_multiply_dense_dots_scalar,
+    .multiply_dequantized = ingot_multiply_dequantized_rows_scalar,
+    .rms_norm = ingot_rms_norm_f32_scalar,
+    .head_norm_rope = ingot_head_norm_rope_f32_scalar,
+    .swiglu = ingot_swiglu_f32_scalar,
+    .add = ingot_add_f32_scalar,
+    .softmax_summary = ingot_softmax_summary_f32_scalar,
+    .cache_store = ingot_cache_store_f32_scalar,
+    .attend = ingot_attend_scalar,
+    .int8_dot_rate = ingot_int8_dot_rate_scalar,
+    .f32_fma_rate = ingot_f32_fma_rate_scalar,
+};

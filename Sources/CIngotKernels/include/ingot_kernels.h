@@ -1,1 +1,196 @@
-#pragma once
+// The arithmetic of Ingot's runtime, as one table of functions per instruction set.
+//
+// No instruction set appears in this header. `ingot_scalar.c` is the definition of every quantized
+// operation; each other table must give the same bits, for any split of the work.
+//
+// A kernel cannot fail: the caller checks shapes, and any bit pattern in weights, scales or inputs
+// gives some result without trapping.
+#ifndef INGOT_KERNELS_H
+#define INGOT_KERNELS_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/// How weights are quantized; the values of `QuantizationScheme.Kind`.
+enum { INGOT_INT8 = 1, INGOT_INT4 = 2, INGOT_INT4Z = 3, INGOT_CB4 = 4 };
+
+/// Types of dense weights; the values of `ElementType`.
+enum { INGOT_F32 = 1, INGOT_F16 = 2, INGOT_BF16 = 3 };
+
+/// Types of cached keys and values.
+enum { INGOT_CACHE_F32 = 0, INGOT_CACHE_F16 = 1, INGOT_CACHE_INT8 = 2 };
+
+enum {
+  /// Output rows of one weight tile, and virtual lanes of every elementwise operation.
+  INGOT_LANES = 16,
+  /// Columns that share one activation scale.
+  INGOT_BLOCK = 128,
+  /// Bytes of scratch memory, aligned to 64, that a multiplication may use.
+  INGOT_MULTIPLY_SCRATCH = 1 << 20,
+  /// Queries (tokens × grouped heads) that attention handles together.
+  INGOT_ATTENTION_QUERIES = 8
+};
+
+/// A quantized matrix as it lies in the file; see `TileLayout` in the Tensors module.
+typedef struct ingot_tiled {
+  const uint8_t *payload;
+  int64_t rows;
+  int64_t columns;
+  int64_t tile_bytes;
+  int64_t zero_offset;
+  int64_t code_offset;
+  int32_t kind;
+  int32_t group;
+} ingot_tiled;
+
+/// How the codes of quantized activations are ordered; each table states the one it wants.
+enum {
+  /// `[token][column]`, tokens `token_stride` bytes apart.
+  INGOT_BY_TOKEN = 0,
+  /// `[token / 4][column / 4][token % 4][column % 4]`, quads `4 * token_stride` bytes apart.
+  INGOT_BY_QUAD = 1
+};
+
+/// Activations quantized to int8 in ±127 with one scale per token and block of 128 columns.
+typedef struct ingot_activations {
+  int8_t *codes;
+  /// `[block][padded_tokens]`
+  float *scales;
+  /// −128 · Σ codes for each group, `[group][padded_tokens]`, one plane per group size 16 << i;
+  /// null where nobody asks for that size. Unsigned × signed dot products start there.
+  int32_t *offsets[4];
+  int64_t tokens;
+  int64_t columns;
+  int64_t token_stride;
+  int64_t padded_tokens;
+  int32_t order;
+} ingot_activations;
+
+/// One token sees cache entries [0, prefix_end) and [start, end).
+typedef struct ingot_span {
+  int32_t prefix_end;
+  int32_t start;
+  int32_t end;
+} ingot_span;
+
+/// One layer of the key/value cache. `capacity` is a multiple of 16.
+///
+/// Keys: `[head][entry / 16][dimension][entry % 16]`; values: `[head][entry][value_stride]` with
+/// zeros from `dimension` to `value_stride`. int8 has one scale per head and entry,
+/// `[head][entry]`, for keys and for values.
+typedef struct ingot_cache {
+  void *keys;
+  void *values;
+  float *key_scales;
+  float *value_scales;
+  int64_t capacity;
+  int64_t heads;
+  int64_t dimension;
+  int64_t value_stride;
+  int32_t format;
+} ingot_cache;
+
+typedef struct ingot_attention {
+  ingot_cache cache;
+  /// `[tokens][query_heads][dimension]`
+  const float *queries;
+  float *output;
+  const ingot_span *spans;
+  int64_t query_heads;
+  /// 1 / sqrt(dimension)
+  float scale;
+} ingot_attention;
+
+typedef struct ingot_summary {
+  int64_t argmax;
+  float maximum;
+  float log_sum_exp;
+} ingot_summary;
+
+typedef struct ingot_kernels {
+  const char *name;
+
+  // Quantized products.
+
+  /// The order of codes that `multiply_tiled` wants for this many tokens.
+  int32_t (*activation_order)(int64_t tokens);
+  /// Quantizes tokens [first, end) of row-major `x`; `first` and `end` are multiples of 4, `end`
+  /// may exceed `tokens`.
+  void (*quantize)(const float *x, int64_t first, int64_t end, const ingot_activations *out);
+  /// Rows of tiles [first, end) for every token: `out[token * rows + row]`.
+  void (*multiply_tiled)(
+      const ingot_tiled *weights, const ingot_activations *x, int64_t first, int64_t end,
+      float *out, void *scratch);
+
+  // Float products. Their rounding may differ between tables.
+
+  /// Rows [first, end) of row-major weights with row-major f32 `x`: `out[token * rows + row]`.
+  void (*multiply_dense)(
+      const void *weights, int32_t type, int64_t rows, int64_t columns, int64_t first,
+      int64_t end, const float *x, int64_t tokens, float *out, void *scratch);
+  /// Rows of tiles [first, end), dequantized, with f32 `x`.
+  void (*multiply_dequantized)(
+      const ingot_tiled *weights, int64_t first, int64_t end, const float *x, int64_t tokens,
+      float *out, void *scratch);
+
+  // Elementwise operations and reductions, the same bits in every table.
+
+  void (*rms_norm)(
+      const float *x, const float *weight, float epsilon, int64_t width, float *out);
+  /// RMSNorm of one head, then rotary embedding of halves with `dimension / 2` cosines and sines.
+  void (*head_norm_rope)(
+      float *x, const float *weight, float epsilon, int64_t dimension, const float *cosines,
+      const float *sines);
+  void (*swiglu)(float *gate, const float *up, int64_t count);
+  void (*add)(float *x, const float *y, int64_t count);
+  void (*softmax_summary)(const float *logits, int64_t count, ingot_summary *out);
+  /// Stores the keys and values of one token, `[head][dimension]` each, as entry `index`.
+  void (*cache_store)(
+      const ingot_cache *cache, int64_t index, const float *keys, const float *values);
+  /// Attention of tokens [first, end) over one key/value head; `scratch` holds
+  /// `ingot_attention_scratch` bytes.
+  void (*attend)(
+      const ingot_attention *task, int64_t head, int64_t first, int64_t end, void *scratch);
+
+  // Rates of the machine; each returns the number of operations it did.
+
+  /// Multiply-adds of `iterations` rounds of the int8 dot product that `multiply_tiled` uses.
+  int64_t (*int8_dot_rate)(int64_t iterations);
+  /// Multiply-adds of `iterations` rounds of f32 FMA.
+  int64_t (*f32_fma_rate)(int64_t iterations);
+} ingot_kernels;
+
+/// The tables this machine can run, best first; null beyond the last.
+const ingot_kernels *ingot_kernels_available(int32_t index);
+
+/// Bytes of scratch that `attend` needs when at most `entries` cache entries are visible.
+int64_t ingot_attention_scratch(int64_t entries, int64_t dimension);
+
+/// The weights of one row as f32, by the definition.
+void ingot_dequantize_row(const ingot_tiled *weights, int64_t row, float *out);
+/// `count` dense weights of any alignment as f32.
+void ingot_dense_to_f32(const void *weights, int32_t type, int64_t count, float *out);
+
+/// Reads `bytes` bytes (a multiple of 256) and returns something that depends on all of them.
+uint64_t ingot_read_memory(const void *memory, int64_t bytes);
+
+/// Cores that this process may run on.
+int32_t ingot_available_cores(void);
+
+/// Tells the processor that this is a spin loop.
+static inline void ingot_spin_hint(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,84 @@
+// Shared by the kernel sources: vector types of 16 virtual lanes, and scalar conversions.
+//
+// Arithmetic on `f32x16` is IEEE per lane whatever registers the compiler maps it to, so code that
+// is written once with it gives the same bits on every instruction set. Contraction is off: a
+// fused multiply-add happens where `ingot_fma16` says so and nowhere else.
+#ifndef INGOT_COMMON_H
+#define INGOT_COMMON_H
+
+#include <stdint.h>
+#include <string.h>
+
+#include "include/ingot_kernels.h"
+
+#ifdef __clang__
+#pragma clang fp contract(off)
+// Every function that passes vectors is inlined, so how the ABI would pass them does not matter.
+#pragma clang diagnostic ignored "-Wpsabi"
+#endif
+
+#define INGOT_INLINE static inline __attribute__((always_inline, unused))
+
+typedef float f32x16 __attribute__((vector_size(64)));
+typedef int32_t s32x16 __attribute__((vector_size(64)));
+typedef uint32_t u32x16 __attribute__((vector_size(64)));
+typedef uint16_t u16x16 __attribute__((vector_size(32)));
+typedef int8_t s8x16 __attribute__((vector_size(16)));
+
+INGOT_INLINE uint32_t ingot_bits(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, 4);
+  return bits;
+}
+
+INGOT_INLINE float ingot_from_bits(uint32_t bits) {
+  float x;
+  memcpy(&x, &bits, 4);
+  return x;
+}
+
+/// The f32 with the same value as a binary16 bit pattern.
+INGOT_INLINE float ingot_half_to_f32(uint16_t half) {
+  uint32_t sign = (uint32_t)(half & 0x8000) << 16;
+  uint32_t magnitude = half & 0x7FFF;
+  if (magnitude >= 0x7C00) return ingot_from_bits(sign | 0x7F800000 | (magnitude & 0x3FF) << 13);
+  // Shifting puts the exponent field 112 too low, subnormals included; the product is exact.
+  return ingot_from_bits(sign | ingot_bits(ingot_from_bits(magnitude << 13) * 0x1p112f));
+}
+
+INGOT_INLINE float ingot_brain_to_f32(uint16_t brain) {
+  return ingot_from_bits((uint32_t)brain << 16);
+}
+
+/// The nearest binary16 bit pattern, ties to even, saturating at ±65504.
+INGOT_INLINE uint16_t ingot_f32_to_half(float x) {
+  uint32_t sign = ingot_bits(x) >> 16 & 0x8000;
+  uint32_t magnitude = ingot_bits(x) & 0x7FFFFFFF;
+  if (magnitude >= 0x477FE000) return (uint16_t)(sign | 0x7BFF);
+  if (magnitude < 0x38800000) {
+    // Subnormal result: adding 0.5 aligns the fraction so that the addition rounds to even.
+    return (uint16_t)(sign | (ingot_bits(ingot_from_bits(magnitude) + 0.5f) - 0x3F000000));
+  }
+  uint32_t rounded = magnitude + 0xFFF + (magnitude >> 13 & 1);
+  return (uint16_t)(sign | (rounded - 0x38000000) >> 13);
+}
+
+INGOT_INLINE const uint8_t *ingot_tile(const ingot_tiled *w, int64_t tile) {
+  return w->payload + 64 + tile * w->tile_bytes;
+}
+
+INGOT_INLINE float ingot_tensor_scale(const ingot_tiled *w) {
+  float scale;
+  memcpy(&scale, w->payload + 16, 4);
+  return scale;
+}
+
+/// The scale of one row of a tile and one group, before the tensor scale.
+INGOT_INLINE float ingot_group_scale(const ingot_tiled *w, const uint8_t *tile, int64_t index) {
+  if (w->kind == INGOT_CB4) return ingot_half_to_f32((uint16_t)(tile[index] << 5));
+  uint16_t half;
+  memcpy(&half, tile + 2 * index, 2);
+  return ingot_half_to_f32(half);
+}
+
+#endif

@@ -1,0 +1,74 @@
+import CIngotKernels
+
+extension ComputeEngine {
+  /// softmax(q·k / √d)·v over the cache entries that each token's span names.
+  ///
+  /// Query head h reads key/value head h / (queryHeads / keyValueHeads).
+  ///
+  /// - Parameters:
+  ///   - queries: [tokens × queryHeads × headDimension], after RoPE.
+  ///   - spans: one per token.
+  ///   - output: [tokens × queryHeads × headDimension]; zeros for a token that sees nothing.
+  package func attend(
+    queries: UnsafePointer<Float>, tokens: Int, queryHeads: Int, layer: Int,
+    cache: KeyValueCache, spans: [AttentionSpan], into output: UnsafeMutablePointer<Float>
+  ) {
+    precondition(spans.count == tokens && queryHeads % cache.keyValueHeads == 0)
+    guard tokens > 0 else { return }
+    let visible = Self.visibleEntries(spans)
+    precondition(visible.largest <= cache.capacity, "a span ends beyond the cache")
+    let bytes = Int(
+      ingot_attention_scratch(Int64(visible.most), Int64(cache.headDimension)))
+    let (base, stride) = scratch(bytesPerThread: bytes)
+    let attendFunction = functions.attend!
+
+    // Tokens that share a call share loads of keys and values.
+    let group = queryHeads / cache.keyValueHeads
+    let step = max(1, INGOT_ATTENTION_QUERIES / group)
+    let blocks = (tokens + step - 1) / step
+    let items = blocks * cache.keyValueHeads
+    let cost = tokens * queryHeads * cache.headDimension * visible.most / 8
+    spans.withUnsafeBufferPointer { spans in
+      spans.withMemoryRebound(to: ingot_span.self) { spans in
+        let task = ingot_attention(
+          cache: cache.view(layer), queries: queries, output: output,
+          spans: spans.baseAddress, query_heads: Int64(queryHeads),
+          scale: 1 / Float(cache.headDimension).squareRoot())
+        withUnsafePointer(to: task) { task in
+          runItems(items, cost: cost) { worker, item in
+            let first = item / cache.keyValueHeads * step
+            attendFunction(
+              task, Int64(item % cache.keyValueHeads), Int64(first),
+              Int64(min(first + step, tokens)), base + worker * stride)
+          }
+        }
+      }
+    }
+  }
+
+  /// The most entries that any group of neighbouring tokens may see, and the end of the last.
+  private static func visibleEntries(_ spans: [AttentionSpan]) -> (most: Int, largest: Int) {
+    var prefix: Int32 = 0
+    var low = Int32.max
+    var high: Int32 = 0
+    for span in spans {
+      precondition(span.prefixEnd >= 0 && span.start >= 0)
+      prefix = max(prefix, span.prefixEnd)
+      if span.end > span.start {
+        low = min(low, span.start)
+        high = max(high, span.end)
+      }
+    }
+    let own = high > max(low, prefix) ? Int(high - max(low, prefix)) : 0
+    return (Int(prefix) + own, Int(max(prefix, high)))
+  }
+
+  /// Items one at a time over the threads, or on the caller when the whole is small.
+  func runItems(_ count: Int, cost: Int, _ body: (_ worker: Int, _ item: Int) -> Void) {
+    if cost < 1 << 15 {
+      for item in 0..<count { body(0, item) }
+    } else {
+      pool.run(count: count, body)
+    }
+  }
+}

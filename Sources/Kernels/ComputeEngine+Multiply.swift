@@ -1,0 +1,143 @@
+import CIngotKernels
+import Tensors
+
+extension ComputeEngine {
+  /// outputs[i] = input · weights[i]ᵀ: the linear layers that share one input.
+  ///
+  /// Dense weights always meet f32 activations. Tiled weights meet int8 activations, quantized
+  /// once for all of them, or are dequantized, as `arithmetic` says; `full` means `dequantized`
+  /// for them.
+  ///
+  /// - Parameters:
+  ///   - input: [tokens × columns].
+  ///   - outputs: [tokens × weights[i].rows] each.
+  package func multiply(
+    _ weights: [WeightMatrix], input: UnsafePointer<Float>, tokens: Int,
+    outputs: [UnsafeMutablePointer<Float>], arithmetic: Arithmetic
+  ) {
+    precondition(weights.count == outputs.count && tokens >= 0)
+    guard tokens > 0, let columns = weights.first?.columns else { return }
+    precondition(weights.allSatisfy { $0.columns == columns }, "weights differ in columns")
+    var quantized: ingot_activations?
+    for (matrix, output) in zip(weights, outputs) {
+      switch matrix.storage {
+      case .dense(let type):
+        multiplyDense(matrix, type, input: input, tokens: tokens, output: output)
+      case .tiled where arithmetic == .quantized:
+        let activations = quantized ?? quantize(input, tokens: tokens, for: weights)
+        quantized = activations
+        multiplyTiled(matrix, activations, output: output)
+      case .tiled:
+        multiplyDequantized(matrix, input: input, tokens: tokens, output: output)
+      }
+    }
+  }
+
+  private func multiplyDense(
+    _ matrix: WeightMatrix, _ type: ElementType, input: UnsafePointer<Float>, tokens: Int,
+    output: UnsafeMutablePointer<Float>
+  ) {
+    let (base, stride) = scratch(bytesPerThread: INGOT_MULTIPLY_SCRATCH)
+    let operation = functions.multiply_dense!
+    split(matrix.rows, unit: 16, cost: matrix.columns * tokens / 8) { worker, rows in
+      operation(
+        matrix.base, Int32(type.rawValue), Int64(matrix.rows), Int64(matrix.columns),
+        Int64(rows.lowerBound), Int64(rows.upperBound), input, Int64(tokens), output,
+        base + worker * stride)
+    }
+  }
+
+  private func multiplyDequantized(
+    _ matrix: WeightMatrix, input: UnsafePointer<Float>, tokens: Int,
+    output: UnsafeMutablePointer<Float>
+  ) {
+    let bytes = max(INGOT_MULTIPLY_SCRATCH, matrix.columns * 4)
+    let (base, stride) = scratch(bytesPerThread: bytes)
+    let operation = functions.multiply_dequantized!
+    matrix.withTiled { view in
+      split(tileCount(matrix), cost: 16 * matrix.columns * tokens / 8) { worker, tiles in
+        operation(
+          view, Int64(tiles.lowerBound), Int64(tiles.upperBound), input, Int64(tokens), output,
+          base + worker * stride)
+      }
+    }
+  }
+
+  private func multiplyTiled(
+    _ matrix: WeightMatrix, _ activations: ingot_activations,
+    output: UnsafeMutablePointer<Float>
+  ) {
+    let (base, stride) = scratch(bytesPerThread: INGOT_MULTIPLY_SCRATCH)
+    let operation = functions.multiply_tiled!
+    let cost = 16 * matrix.columns * Int(activations.tokens) / 64
+    withUnsafePointer(to: activations) { activations in
+      matrix.withTiled { view in
+        split(tileCount(matrix), cost: cost) { worker, tiles in
+          operation(
+            view, activations, Int64(tiles.lowerBound), Int64(tiles.upperBound), output,
+            base + worker * stride)
+        }
+      }
+    }
+  }
+
+  private func tileCount(_ matrix: WeightMatrix) -> Int {
+    (matrix.rows + TileLayout.tileRows - 1) / TileLayout.tileRows
+  }
+}
+
+extension ComputeEngine {
+  /// Quantizes the input for all of `weights`, in this engine's scratch memory.
+  private func quantize(
+    _ input: UnsafePointer<Float>, tokens: Int, for weights: [WeightMatrix]
+  ) -> ingot_activations {
+    let columns = weights[0].columns
+    let order = functions.activation_order(Int64(tokens))
+    let result = activationView(
+      tokens: tokens, columns: columns, order: order, groupSizes: groupSizes(of: weights))
+    let quantizeFunction = functions.quantize!
+    withUnsafePointer(to: result) { result in
+      split(Int(result.pointee.padded_tokens), unit: 4, cost: columns) { _, range in
+        quantizeFunction(input, Int64(range.lowerBound), Int64(range.upperBound), result)
+      }
+    }
+    return result
+  }
+
+  /// One bit per group size 16 << i that a tiled matrix uses.
+  private func groupSizes(of weights: [WeightMatrix]) -> Int {
+    weights.reduce(0) { mask, matrix in
+      guard case .tiled(let layout) = matrix.storage else { return mask }
+      return mask | 1 << (layout.scheme.groupSize / 16).trailingZeroBitCount
+    }
+  }
+
+  private func activationView(
+    tokens: Int, columns: Int, order: Int32, groupSizes: Int
+  ) -> ingot_activations {
+    let padded = (tokens + 15) / 16 * 16
+    // An odd number of cache lines: tokens then fall into different sets of a cache.
+    let lines = (columns + 63) / 64
+    let stride = (lines + 1 - lines % 2) * 64
+    let blocks = (columns + 127) / 128
+    func groups(_ level: Int) -> Int {
+      groupSizes & 1 << level == 0 ? 0 : (columns + (16 << level) - 1) / (16 << level)
+    }
+    let planes = (0..<4).reduce(0) { $0 + groups($1) }
+    var cursor = activations.reserve(padded * (stride + 4 * (blocks + planes)))
+    func take(_ bytes: Int) -> UnsafeMutableRawPointer {
+      defer { cursor += bytes }
+      return cursor
+    }
+    func plane(_ level: Int) -> UnsafeMutablePointer<Int32>? {
+      groups(level) == 0
+        ? nil : take(groups(level) * padded * 4).assumingMemoryBound(to: Int32.self)
+    }
+    return ingot_activations(
+      codes: take(padded * stride).assumingMemoryBound(to: Int8.self),
+      scales: take(blocks * padded * 4).assumingMemoryBound(to: Float.self),
+      offsets: (plane(0), plane(1), plane(2), plane(3)), tokens: Int64(tokens),
+      columns: Int64(columns), token_stride: Int64(stride), padded_tokens: Int64(padded),
+      order: order)
+  }
+}

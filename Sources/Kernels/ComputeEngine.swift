@@ -1,0 +1,47 @@
+import CIngotKernels
+
+/// The arithmetic of one running model: a thread pool, kernels and scratch memory.
+///
+/// Scratch grows to the largest request and stays, so a steady state allocates nothing. Not for
+/// use by two threads at once; make one per model in flight, on a shared pool.
+package final class ComputeEngine {
+  package let pool: ThreadPool
+  package let kernels: KernelTable
+  var functions: ingot_kernels { kernels.functions }
+
+  /// One region per thread.
+  var threadScratch = AlignedMemory()
+  /// Quantized activations.
+  var activations = AlignedMemory()
+
+  package init(pool: ThreadPool, kernels: KernelTable = .selected) {
+    self.pool = pool
+    self.kernels = kernels
+  }
+
+  /// `bytes` of scratch for each thread; the second value is the distance between two.
+  func scratch(bytesPerThread bytes: Int) -> (base: UnsafeMutableRawPointer, stride: Int) {
+    let stride = (bytes + 127) / 64 * 64
+    return (threadScratch.reserve(stride * pool.threads), stride)
+  }
+
+  /// Splits `count` things of roughly `cost` elementary operations each in ranges of whole
+  /// `unit`s over the threads; small work stays on the caller.
+  func split(
+    _ count: Int, unit: Int = 1, cost: Int, _ body: (_ worker: Int, _ range: Range<Int>) -> Void
+  ) {
+    guard count > 0 else { return }
+    let units = (count + unit - 1) / unit
+    let parts = min(units, pool.threads, max(1, count * cost / Self.smallestShare))
+    guard parts > 1 else { return body(0, 0..<count) }
+    pool.run(count: parts) { worker, part in
+      let start = units * part / parts * unit
+      let end = min(count, units * (part + 1) / parts * unit)
+      if start < end { body(worker, start..<end) }
+    }
+  }
+
+  /// Elementary operations below which another thread costs more than it brings: waking one
+  /// takes about a microsecond.
+  private static let smallestShare = 1 << 14
+}

@@ -1,0 +1,231 @@
+import CIngotKernels
+import Synchronization
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Darwin
+#endif
+
+/// Persistent threads that share the items of one job at a time.
+///
+/// The caller works too, so a pool of n threads starts n − 1. A worker spins for a few tens of
+/// microseconds after a job, because layers follow one another closely, then sleeps: an idle pool
+/// uses no processor time. A job waits only for workers that joined it, never for a sleeper.
+///
+/// Safe to share: one job runs at a time; a `run` that meets another (nested, or from another
+/// thread) runs its items on the calling thread.
+package final class ThreadPool: @unchecked Sendable {
+  // Safe: `body` and `count` are written only while the job is closed and nobody has joined it,
+  // and read only by threads that joined; the state word orders both. The rest is atomic or let.
+
+  /// Threads that take part in a job, the caller included.
+  package let threads: Int
+
+  /// One pool with a thread per available core.
+  package static let shared = ThreadPool(threads: availableCores)
+
+  private let shared: Shared
+  private var workers: [pthread_t] = []
+
+  /// - Parameter threads: at least 1; fewer start when the system refuses more.
+  package init(threads: Int) {
+    precondition(threads > 0, "a pool needs a thread")
+    let shared = Shared()
+    self.shared = shared
+    for index in 1..<max(threads, 1) {
+      guard let worker = Self.start(shared, index: index) else { break }
+      workers.append(worker)
+    }
+    self.threads = workers.count + 1
+  }
+
+  deinit {
+    shared.stop()
+    for worker in workers { pthread_join(worker, nil) }
+  }
+
+  /// Calls `body(i)` once for each i in 0..<count, on any thread; returns when all are done.
+  package func run(count: Int, _ body: (Int) -> Void) {
+    run(count: count) { _, item in body(item) }
+  }
+
+  /// Calls `body(worker, item)` once for each item; calls with equal `worker` (in 0..<threads)
+  /// never overlap within one job, so it can index scratch memory.
+  package func run(count: Int, _ body: (_ worker: Int, _ item: Int) -> Void) {
+    guard count > 1, threads > 1, shared.claim() else {
+      for item in 0..<max(count, 0) { body(0, item) }
+      return
+    }
+    withoutActuallyEscaping(body) { body in
+      shared.open(count: count, body: body)
+      shared.work(as: 0)
+      shared.close()
+    }
+    shared.release()
+  }
+
+  /// Cores this process may run on.
+  package static var availableCores: Int { max(1, Int(ingot_available_cores())) }
+
+  private static func start(_ shared: Shared, index: Int) -> pthread_t? {
+    let context = Unmanaged.passRetained(WorkerStart(shared: shared, index: index))
+    #if canImport(Glibc)
+      var thread = pthread_t()
+    #else
+      var thread: pthread_t?
+    #endif
+    let status = pthread_create(
+      &thread, nil,
+      { context in
+        #if canImport(Glibc)
+          guard let context else { return nil }
+        #endif
+        let start = Unmanaged<WorkerStart>.fromOpaque(context).takeRetainedValue()
+        start.shared.serve(as: start.index)
+        return nil
+      }, context.toOpaque())
+    guard status == 0 else {
+      context.release()
+      return nil
+    }
+    return thread
+  }
+}
+
+private final class WorkerStart {
+  let shared: Shared
+  let index: Int
+  init(shared: Shared, index: Int) {
+    self.shared = shared
+    self.index = index
+  }
+}
+
+/// The state that the caller and the workers share.
+private final class Shared: @unchecked Sendable {
+  // Safe: see ThreadPool; the mutex and condition are used through their functions only.
+
+  /// Low half: workers inside the job. Bit 32: the job is open. Above: the job's number.
+  private let state = Atomic<UInt64>(0)
+  private let next = Atomic<Int>(0)
+  private let claimed = Atomic<Bool>(false)
+  private let sleepers = Atomic<Int>(0)
+  private let stopping = Atomic<Bool>(false)
+  private var count = 0
+  private var body: ((Int, Int) -> Void)?
+  private let mutex: UnsafeMutablePointer<pthread_mutex_t>
+  private let condition: UnsafeMutablePointer<pthread_cond_t>
+
+  private static let openBit: UInt64 = 1 << 32
+  private static let jobUnit: UInt64 = 1 << 33
+  /// About 50 µs where a pause takes 140 cycles.
+  private static let spins = 1000
+
+  init() {
+    mutex = .allocate(capacity: 1)
+    condition = .allocate(capacity: 1)
+    pthread_mutex_init(mutex, nil)
+    pthread_cond_init(condition, nil)
+  }
+
+  deinit {
+    pthread_cond_destroy(condition)
+    pthread_mutex_destroy(mutex)
+    condition.deallocate()
+    mutex.deallocate()
+  }
+
+  /// True for the one caller that may open a job.
+  func claim() -> Bool { !claimed.exchange(true, ordering: .acquiring) }
+
+  func release() { claimed.store(false, ordering: .releasing) }
+
+  func open(count: Int, body: @escaping (Int, Int) -> Void) {
+    self.count = count
+    self.body = body
+    next.store(0, ordering: .relaxed)
+    state.wrappingAdd(Self.jobUnit | Self.openBit, ordering: .sequentiallyConsistent)
+    if sleepers.load(ordering: .sequentiallyConsistent) > 0 {
+      pthread_mutex_lock(mutex)
+      pthread_cond_broadcast(condition)
+      pthread_mutex_unlock(mutex)
+    }
+  }
+
+  /// Takes items until none is left.
+  func work(as worker: Int) {
+    guard let body else { return }
+    while true {
+      let item = next.wrappingAdd(1, ordering: .relaxed).oldValue
+      if item >= count { return }
+      body(worker, item)
+    }
+  }
+
+  /// Lets no more workers in and waits for those inside.
+  func close() {
+    state.wrappingSubtract(Self.openBit, ordering: .acquiringAndReleasing)
+    var spins = 0
+    while state.load(ordering: .acquiring) & (Self.openBit - 1) != 0 {
+      spins += 1
+      if spins < Self.spins { ingot_spin_hint() } else { sched_yield() }
+    }
+    body = nil
+  }
+
+  func stop() {
+    stopping.store(true, ordering: .sequentiallyConsistent)
+    pthread_mutex_lock(mutex)
+    pthread_cond_broadcast(condition)
+    pthread_mutex_unlock(mutex)
+  }
+
+  /// The life of worker `index`.
+  func serve(as index: Int) {
+    var last: UInt64 = 0
+    while let job = join(after: last) {
+      last = job
+      work(as: index)
+      state.wrappingSubtract(1, ordering: .acquiringAndReleasing)
+    }
+  }
+
+  /// Waits for an open job with another number than `last` and joins it; nil when stopping.
+  private func join(after last: UInt64) -> UInt64? {
+    var spins = 0
+    while !stopping.load(ordering: .relaxed) {
+      let seen = state.load(ordering: .acquiring)
+      if isNew(seen, last) {
+        if state.compareExchange(
+          expected: seen, desired: seen + 1, ordering: .acquiringAndReleasing
+        ).exchanged {
+          return seen / Self.jobUnit
+        }
+      } else if spins < Self.spins {
+        spins += 1
+        ingot_spin_hint()
+      } else {
+        sleep(after: last)
+        spins = 0
+      }
+    }
+    return nil
+  }
+
+  private func isNew(_ state: UInt64, _ last: UInt64) -> Bool {
+    state & Self.openBit != 0 && state / Self.jobUnit != last
+  }
+
+  private func sleep(after last: UInt64) {
+    pthread_mutex_lock(mutex)
+    sleepers.wrappingAdd(1, ordering: .sequentiallyConsistent)
+    while !stopping.load(ordering: .sequentiallyConsistent),
+      !isNew(state.load(ordering: .sequentiallyConsistent), last)
+    {
+      pthread_cond_wait(condition, mutex)
+    }
+    sleepers.wrappingSubtract(1, ordering: .sequentiallyConsistent)
+    pthread_mutex_unlock(mutex)
+  }
+}
