@@ -60,9 +60,9 @@ extension InferenceSession {
       [layer.query, layer.key, layer.value], input: normed, tokens: tokens,
       outputs: [queries, keys, values], arithmetic: arithmetic)
     if let biases = layer.biases {
-      engine.addBias(queries, biases.query, tokens: tokens, width: queryWidth)
-      engine.addBias(keys, biases.key, tokens: tokens, width: keyWidth)
-      engine.addBias(values, biases.value, tokens: tokens, width: keyWidth)
+      engine.addBias(queries, bias: biases.query, tokens: tokens, width: queryWidth)
+      engine.addBias(keys, bias: biases.key, tokens: tokens, width: keyWidth)
+      engine.addBias(values, bias: biases.value, tokens: tokens, width: keyWidth)
     }
     engine.headNormAndRope(
       queries, heads: shape.attentionHeads, headDimension: shape.headDimension,
@@ -86,7 +86,7 @@ extension InferenceSession {
       [layer.output], input: attended, tokens: tokens, outputs: [projected],
       arithmetic: arithmetic)
     if let biases = layer.biases {
-      engine.addBias(projected, biases.output, tokens: tokens, width: width)
+      engine.addBias(projected, bias: biases.output, tokens: tokens, width: width)
     }
     engine.add(hidden, projected, count: tokens * width)
   }

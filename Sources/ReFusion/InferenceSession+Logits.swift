@@ -65,7 +65,7 @@ extension InferenceSession {
     scores.reserveCapacity(indices.count)
     let vocabulary = model.configuration.vocabularySize
     withLogits(at: indices) { first, rows, count in
-      let summaries = engine.softmaxSummaries(rows, count: vocabulary, rows: count)
+      let summaries = engine.softmaxSummaries(rows, tokens: count, count: vocabulary)
       for (row, summary) in summaries.enumerated() {
         let target = targets.map { Int($0[first + row]) } ?? summary.argmax
         let logProbability = rows[row * vocabulary + target] - summary.logSumExp

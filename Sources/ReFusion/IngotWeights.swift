@@ -1,4 +1,4 @@
-public import Architecture
+package import Architecture
 public import Bytes
 public import IngotFormat
 package import Kernels

@@ -1,4 +1,4 @@
-public import Bytes
+package import Bytes
 internal import Kernels
 
 /// Decodes one prompt with ReFusion: slots are drafted in parallel, verified as an autoregressive

@@ -1,5 +1,5 @@
 public import Architecture
-public import Bytes
+package import Bytes
 internal import Kernels
 
 /// A loaded ReFusion model: a Qwen3 decoder whose MASK token turns its head into a

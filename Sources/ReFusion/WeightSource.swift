@@ -1,5 +1,5 @@
-public import Architecture
-public import Bytes
+package import Architecture
+package import Bytes
 package import Kernels
 
 /// Where a model's tensors come from: an `.ingot` file, or a checkpoint folder as it is.
