@@ -1,0 +1,138 @@
+// What the quantizers of all instruction sets share: the scales they try and the sums they report.
+#ifndef INGOT_QUANTIZE_COMMON_H
+#define INGOT_QUANTIZE_COMMON_H
+
+#include <stdint.h>
+#include <string.h>
+
+#include "include/ingot_quantize.h"
+
+#pragma clang fp contract(off)
+
+#define INGOT_QUANTIZE_INLINE static inline __attribute__((always_inline, unused))
+
+enum { INGOT_QUANTIZE_LANES = 16, INGOT_QUANTIZE_CHUNK = 128, INGOT_QUANTIZE_TARGETS = 32 };
+
+/// Kinds of scheme, as `ingot_quantize_task.kind` numbers them.
+enum { QUANTIZE_INT8 = 1, QUANTIZE_INT4 = 2, QUANTIZE_INT4Z = 3, QUANTIZE_CB4 = 4 };
+
+/// Element types, as `ingot_quantize_task.element` numbers them.
+enum { ELEMENT_F32 = 1, ELEMENT_F16 = 2, ELEMENT_BF16 = 3 };
+
+/// A group whose largest weight is below this is stored as zeros: its scale would vanish anyway,
+/// and the reciprocals of smaller numbers overflow.
+#define INGOT_QUANTIZE_TINY 0x1p-100f
+
+/// Largest S1E2M5 magnitude code.
+enum { INGOT_QUANTIZE_TOP_CODE = 127 };
+
+/// Adding and subtracting this rounds |x| < 2^22 to the nearest integer, ties to even.
+#define INGOT_QUANTIZE_ROUNDER 12582912.0f
+#define INGOT_QUANTIZE_ROUNDER_BITS 0x4B400000
+
+/// The scales to try for every group, as the code that its largest weight would get.
+typedef struct ingot_quantize_targets {
+  int32_t count;
+  float value[INGOT_QUANTIZE_TARGETS];
+} ingot_quantize_targets;
+
+INGOT_QUANTIZE_INLINE void ingot_quantize_spread(
+    ingot_quantize_targets *targets, float low, float high, int32_t count) {
+  for (int32_t i = 0; i < count; i++) {
+    float fraction = (float)i / (float)(count - 1);
+    targets->value[targets->count++] = low + (high - low) * fraction;
+  }
+}
+
+/// Where the best scales of Gaussian and of trained weights were found, both ways round.
+INGOT_QUANTIZE_INLINE ingot_quantize_targets ingot_quantize_make_targets(
+    const ingot_quantize_task *task) {
+  ingot_quantize_targets targets = {0};
+  int32_t group = task->group;
+  switch (task->kind) {
+    case QUANTIZE_INT8:
+      targets.value[targets.count++] = 127;
+      if (task->search) ingot_quantize_spread(&targets, 123, 127.45f, 8);
+      break;
+    case QUANTIZE_INT4:
+      // The largest weight gets the code −8, which has no positive counterpart.
+      targets.value[targets.count++] = -8;
+      if (task->search) {
+        ingot_quantize_spread(&targets, -6.6f, group < 128 ? -9.2f : -10.2f, 9);
+        ingot_quantize_spread(&targets, 6.4f, group < 128 ? 8.4f : 9.4f, 6);
+      }
+      break;
+    case QUANTIZE_INT4Z:
+      // Of the range from smallest to largest, for each of three zero points.
+      targets.value[targets.count++] = 15;
+      if (task->search) ingot_quantize_spread(&targets, 13.5f, group < 128 ? 17 : 18.5f, 8);
+      break;
+    case QUANTIZE_CB4:
+      targets.value[targets.count++] = 127;
+      if (task->search) {
+        float low = group <= 32 ? 94 : 112;
+        ingot_quantize_spread(&targets, low, group <= 32 ? 142 : 154, 8);
+        ingot_quantize_spread(&targets, -low, group <= 32 ? -134 : -142, 7);
+      }
+      break;
+  }
+  return targets;
+}
+
+/// The value of an S1E2M5 magnitude code; see `HalfPrecision` in the Tensors module.
+INGOT_QUANTIZE_INLINE float ingot_quantize_code_value(int32_t code) {
+  if (code < 32) return (float)code * 0x1p-19f;
+  uint32_t bits = (uint32_t)(code + 3584) << 18;
+  float value;
+  memcpy(&value, &bits, 4);
+  return value;
+}
+
+/// Sums over a tile, one per row.
+typedef struct ingot_quantize_sums {
+  double error[INGOT_QUANTIZE_LANES];
+  double source[INGOT_QUANTIZE_LANES];
+  double dequantized[INGOT_QUANTIZE_LANES];
+  double product[INGOT_QUANTIZE_LANES];
+  float max_error[INGOT_QUANTIZE_LANES];
+  float lowest[INGOT_QUANTIZE_LANES];
+  float highest[INGOT_QUANTIZE_LANES];
+  int32_t vanished[INGOT_QUANTIZE_LANES];
+} ingot_quantize_sums;
+
+/// Adds the rows up, always in the same order; `maxima` holds each group's largest magnitude,
+/// `[group][16]`.
+INGOT_QUANTIZE_INLINE void ingot_quantize_finish(
+    const ingot_quantize_task *task, const ingot_quantize_sums *sums, const float *maxima,
+    int32_t rows, ingot_quantize_result *result) {
+  double unit = task->tensor_scale;
+  float largest = 0;
+  for (int32_t row = 0; row < rows; row++) {
+    result->error += sums->error[row] * (unit * unit);
+    result->source += sums->source[row] * (unit * unit);
+    result->dequantized += sums->dequantized[row] * (unit * unit);
+    result->product += sums->product[row] * (unit * unit);
+    if (sums->max_error[row] > largest) largest = sums->max_error[row];
+    if (sums->lowest[row] == sums->highest[row]) {
+      if (sums->lowest[row] == 0) result->dead_rows++;
+      else result->constant_rows++;
+    }
+    result->vanished_groups += sums->vanished[row];
+  }
+  result->max_error = (float)(largest * unit);
+  int64_t groups = task->columns / task->group;
+  float limits[INGOT_QUANTIZE_LANES];
+  int32_t outliers[INGOT_QUANTIZE_LANES] = {0};
+  for (int32_t row = 0; row < INGOT_QUANTIZE_LANES; row++) {
+    limits[row] = (float)(36 * sums->source[row] / (double)task->columns);
+  }
+  for (int64_t g = 0; g < groups; g++) {
+    for (int32_t row = 0; row < INGOT_QUANTIZE_LANES; row++) {
+      float maximum = maxima[g * INGOT_QUANTIZE_LANES + row];
+      outliers[row] += maximum * maximum > limits[row];
+    }
+  }
+  for (int32_t row = 0; row < rows; row++) result->outlier_groups += outliers[row];
+}
+
+#endif
