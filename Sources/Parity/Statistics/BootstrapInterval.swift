@@ -16,6 +16,18 @@ package struct BootstrapInterval: Sendable, Equatable {
   /// Number of pairs.
   package let pairs: Int
 
+  package init(
+    estimate: Double, standardError: Double?, lower: Double?, upper: Double?, confidence: Double,
+    pairs: Int
+  ) {
+    self.estimate = estimate
+    self.standardError = standardError
+    self.lower = lower
+    self.upper = upper
+    self.confidence = confidence
+    self.pairs = pairs
+  }
+
   /// - Parameters:
   ///   - sums: per pair, Σ over its tokens of what is averaged.
   ///   - weights: per pair, its tokens.

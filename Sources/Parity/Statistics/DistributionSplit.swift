@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Darwin
-#endif
+internal import Foundation
 
 /// The same figures over ranges of one property of the positions: where the drift is.
 package struct DistributionSplit: Sendable, Equatable, Codable {
@@ -53,9 +49,9 @@ package struct DistributionSplit: Sendable, Equatable, Codable {
 extension DistributionSplit {
   /// Every split that the positions allow, head by head.
   ///
-  /// - Parameter positions: in the order of `ScoredPosition.precedes`.
-  package static func all(_ positions: [ScoredPosition]) -> [DistributionSplit] {
-    PredictionHead.allCases.flatMap { head in
+  /// - Parameter positions: in the order of `PositionRecord.precedes`.
+  package static func all(_ positions: [PositionRecord]) -> [DistributionSplit] {
+    ScoringHead.allCases.flatMap { head in
       let own = positions.filter { $0.head == head && $0.isFinite }
       return Dimension.allCases.compactMap { dimension in
         let split = DistributionSplit(own, by: dimension, head: head)
@@ -64,11 +60,11 @@ extension DistributionSplit {
     }
   }
 
-  init(_ positions: [ScoredPosition], by dimension: Dimension, head: PredictionHead) {
+  init(_ positions: [PositionRecord], by dimension: Dimension, head: ScoringHead) {
     self.dimension = dimension
-    self.head = head.name
+    self.head = head.rawValue
     let edges = dimension.edges
-    var groups = [[ScoredPosition]](repeating: [], count: edges.count - 1)
+    var groups = [[PositionRecord]](repeating: [], count: edges.count - 1)
     for position in positions {
       guard let value = dimension.value(position) else { continue }
       // The last edge not above the value; values beyond the last edge belong to the last range.
@@ -93,7 +89,7 @@ extension DistributionSplit.Dimension {
   }
 
   /// Nil where the position has no such property.
-  func value(_ position: ScoredPosition) -> Double? {
+  func value(_ position: PositionRecord) -> Double? {
     switch self {
     case .maskRatio: position.metric == .objective ? Double(position.maskRatio) : nil
     case .positionInSlot: position.slotSize > 0 ? Double(position.positionInSlot) : nil
@@ -104,7 +100,7 @@ extension DistributionSplit.Dimension {
 }
 
 extension DistributionSplit.Bin {
-  init?(_ positions: [ScoredPosition], lower: Double, upper: Double) {
+  init?(_ positions: [PositionRecord], lower: Double, upper: Double) {
     guard let divergence = Percentiles(positions.map(\.divergence)) else { return nil }
     let count = Double(positions.count)
     self.lower = lower
@@ -125,7 +121,7 @@ package struct DivergenceHistogram: Sendable, Equatable, Codable {
   package static let exponents = stride(from: -8.0, through: 1.5, by: 0.5).map { $0 }
   package var counts: [Int]
 
-  package init(_ positions: some Sequence<ScoredPosition>) {
+  package init(_ positions: some Sequence<PositionRecord>) {
     counts = [Int](repeating: 0, count: Self.exponents.count)
     for position in positions where position.isFinite {
       let exponent = position.divergence > 0 ? log10(Double(position.divergence)) : -.infinity

@@ -36,13 +36,13 @@ package struct HeadSummary: Sendable, Equatable, Codable {
     case nonFinitePositions = "non_finite_positions"
   }
 
-  /// - Parameter positions: in the order of `ScoredPosition.precedes`.
+  /// - Parameter positions: in the order of `PositionRecord.precedes`.
   /// - Returns: nil when no position is left to summarise.
-  package init?(_ positions: some Collection<ScoredPosition>) {
+  package init?(_ positions: some Collection<PositionRecord>) {
     let finite = positions.filter(\.isFinite)
     guard let divergence = Percentiles(finite.map(\.divergence)) else { return nil }
     let count = Double(finite.count)
-    func mean(_ value: (ScoredPosition) -> Double) -> Double {
+    func mean(_ value: (PositionRecord) -> Double) -> Double {
       finite.reduce(0) { $0 + value($1) } / count
     }
     self.positions = positions.count
@@ -63,7 +63,7 @@ package struct HeadSummary: Sendable, Equatable, Codable {
 
 extension PairedTotal {
   /// One total per pair over its positions, ascending by pair.
-  package static func perPair(_ positions: some Sequence<ScoredPosition>) -> [PairedTotal] {
+  package static func perPair(_ positions: some Sequence<PositionRecord>) -> [PairedTotal] {
     var totals: [PairedTotal] = []
     for position in positions {
       let pair = Int(position.pair)

@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Darwin
-#endif
+internal import Foundation
 
 /// Whether a candidate's NLL exceeds the reference's by less than a limit, at a confidence.
 package struct NonInferiority: Sendable, Equatable {

@@ -1,5 +1,5 @@
 /// What one pair contributes to a mean over tokens: a sum and the number of tokens it is over.
-package struct PairedTotal: Sendable, Hashable {
+package struct PairedTotal: Sendable, Hashable, Codable {
   /// Index of the pair in the pairs file.
   package var pair: Int
   /// Scored tokens (or 1 where the metric weighs pairs equally); positive.

@@ -1,11 +1,6 @@
+import Foundation
 import Parity
 import Testing
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Darwin
-#endif
 
 @Suite struct SeededGeneratorTests {
   /// The first outputs of the authors' C code for SplitMix64(0)-seeded xoshiro256**.

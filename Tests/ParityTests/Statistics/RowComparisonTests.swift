@@ -1,11 +1,6 @@
+import Foundation
 import Parity
 import Testing
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Darwin
-#endif
 
 /// Rows of logits from a seed; `noise` is added to the second.
 private func rows(_ count: Int, noise: Float, seed: UInt64) -> (a: [Float], b: [Float]) {

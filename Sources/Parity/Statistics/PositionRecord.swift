@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Darwin
-#endif
+internal import Foundation
 
 /// Which likelihood a position was scored under.
 package enum LikelihoodMetric: UInt8, Sendable, Hashable, CaseIterable {
@@ -14,39 +10,23 @@ package enum LikelihoodMetric: UInt8, Sendable, Hashable, CaseIterable {
   case objective = 2
 }
 
-/// Which of the model's two heads gave the distribution (`heads` in the report).
-package enum PredictionHead: UInt8, Sendable, Hashable, CaseIterable {
-  /// A real token predicts the next one over the whole response.
-  case causal = 0
-  /// A MASK predicts its own token.
-  case masked = 1
-  /// A real token predicts the next one of its slot.
-  case autoregressive = 2
-
-  package var name: String {
-    switch self {
-    case .causal: "causal"
-    case .masked: "masked"
-    case .autoregressive: "autoregressive"
-    }
-  }
-}
-
 /// One token of one response, scored by both models.
 ///
 /// Kept for every position, so that shards merge to the same figures in any order: about 56 bytes
 /// a position, and a million positions are far more than a verification needs.
-package struct ScoredPosition: Sendable, Hashable {
+package struct PositionRecord: Sendable, Hashable {
   /// Index of the pair in the pairs file.
   package var pair: UInt32
   /// Index of the token in the response; the EOS is the last.
   package var position: UInt32
   package var metric: LikelihoodMetric
-  package var head: PredictionHead
+  package var head: ScoringHead
   /// Tokens in a full slot; 0 where the metric has no slots.
   package var slotSize: UInt16
   /// Index of the token in its slot; 0 where the metric has no slots.
   package var positionInSlot: UInt16
+  /// Which draw of masks, where an objective is drawn more than once per pair.
+  package var draw: UInt16
   /// The objective's masking probability p; 0 for the other metrics.
   package var maskRatio: Float
   /// KL(reference ‖ candidate) in nats.
@@ -67,8 +47,9 @@ package struct ScoredPosition: Sendable, Hashable {
   package var isFinite: Bool
 
   package init(
-    pair: Int, position: Int, metric: LikelihoodMetric, head: PredictionHead, slotSize: Int = 0,
-    positionInSlot: Int = 0, maskRatio: Float = 0, correctToken: Int, comparison: RowComparison
+    pair: Int, position: Int, metric: LikelihoodMetric, head: ScoringHead, slotSize: Int = 0,
+    positionInSlot: Int = 0, draw: Int = 0, maskRatio: Float = 0, correctToken: Int,
+    comparison: RowComparison
   ) {
     self.pair = UInt32(pair)
     self.position = UInt32(position)
@@ -76,6 +57,7 @@ package struct ScoredPosition: Sendable, Hashable {
     self.head = head
     self.slotSize = UInt16(clamping: slotSize)
     self.positionInSlot = UInt16(clamping: positionInSlot)
+    self.draw = UInt16(clamping: draw)
     self.maskRatio = maskRatio
     divergence = Float(comparison.divergence)
     referenceLoss = Float(comparison.referenceLoss)
@@ -97,13 +79,13 @@ package struct ScoredPosition: Sendable, Hashable {
   }
 }
 
-extension ScoredPosition {
+extension PositionRecord {
   /// The order in which every sum is taken, whatever order shards and threads delivered.
-  static func precedes(_ a: ScoredPosition, _ b: ScoredPosition) -> Bool {
+  static func precedes(_ a: PositionRecord, _ b: PositionRecord) -> Bool {
     a.sortKey < b.sortKey
   }
 
-  private var sortKey: (UInt32, UInt8, UInt16, UInt32, UInt8) {
-    (pair, metric.rawValue, slotSize, position, head.rawValue)
+  private var sortKey: (UInt32, UInt8, UInt16, UInt16, UInt32, UInt8) {
+    (pair, metric.rawValue, slotSize, draw, position, head.order)
   }
 }
