@@ -55,10 +55,12 @@ extension PairEvidence: Codable {
       worst: try container.decode([WorstPosition].self, forKey: .worst))
     let isConsistent =
       index >= 0 && positions.allSatisfy { Int($0.pair) == index }
-      && likelihoods.allSatisfy { $0.value.pair == index && $0.value.weight > 0 }
+      && likelihoods.allSatisfy { $0.value.pair == index && $0.value.isPlausible }
+      && decode?.isPlausible ?? true
     guard isConsistent else {
       throw DecodingError.dataCorruptedError(
-        forKey: .positions, in: container, debugDescription: "belong to another pair")
+        forKey: .positions, in: container,
+        debugDescription: "belong to another pair, or figures are out of range")
     }
   }
 
@@ -73,5 +75,27 @@ extension PairEvidence: Codable {
     try container.encodeIfPresent(decode, forKey: .decode)
     try container.encode(PackedRecords(replay), forKey: .replay)
     try container.encode(worst, forKey: .worst)
+  }
+}
+
+// Shards are files, and files may be wrong: what is summed or looped over is bounded here once.
+
+extension PairedTotal {
+  fileprivate var isPlausible: Bool {
+    weight > 0 && weight.isFinite && reference.isFinite && candidate.isFinite
+  }
+}
+
+extension DecodePair {
+  fileprivate var isPlausible: Bool { reference.isPlausible && candidate.isPlausible }
+}
+
+extension DecodeRun {
+  fileprivate var isPlausible: Bool {
+    (0...(1 << 24)).contains(forwards) && tokens.count <= 1 << 16
+      && (1...(1 << 16)).contains(timeline.slotSize)
+      && timeline.steps.allSatisfy { step in
+        (step.slots + step.committed).allSatisfy { (0..<(1 << 16)).contains($0) }
+      }
   }
 }

@@ -20,6 +20,19 @@ package struct ParityCheck: Sendable, Equatable, Codable {
   /// Pairs that would settle an undecided outcome.
   package var pairsNeeded: Int?
 
+  package init(
+    name: String, scope: String, observed: Double? = nil, limit: Double? = nil,
+    outcome: ParityVerdict, explanation: String, pairsNeeded: Int? = nil
+  ) {
+    self.name = name
+    self.scope = scope
+    self.observed = observed
+    self.limit = limit
+    self.outcome = outcome
+    self.explanation = explanation
+    self.pairsNeeded = pairsNeeded
+  }
+
   enum CodingKeys: String, CodingKey {
     case name, scope, observed, limit, outcome, explanation
     case pairsNeeded = "pairs_needed"
