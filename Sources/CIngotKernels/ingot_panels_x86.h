@@ -1,0 +1,151 @@
+// For the AVX-512 kernels: unpacking two weight tiles at a time into a panel of bytes that stays in
+// the first-level cache while every token meets it. Included below a target attribute.
+
+/// Columns of one panel: 2 tiles × 512 columns are 16 KiB.
+enum { PANEL_COLUMNS = 512, PANEL_TOKENS = 512 };
+
+/// Part of two neighbouring tiles with their codes as bytes and their scales as f32.
+typedef struct ingot_panel {
+  /// `[column / 4][16 rows][column % 4]`
+  const uint8_t *codes[2];
+  /// `[group][16 rows]`
+  const float *scales[2];
+  int64_t first_column;
+  int64_t columns;
+  int64_t group;
+} ingot_panel;
+
+typedef void ingot_panel_function(
+    const ingot_panel *panel, const ingot_activations *x, int64_t first, int64_t end,
+    float *out);
+
+/// log2(group / 16)
+INGOT_INLINE int ingot_level(int64_t group) { return __builtin_ctz((unsigned)group) - 4; }
+
+/// Four activations of token t, repeated 16 times.
+INGOT_INLINE __m512i ingot_quad(const int8_t *a, int t, int64_t quad_stride) {
+  int32_t word;
+  memcpy(&word, a + t / 4 * quad_stride + t % 4 * 4, 4);
+  return _mm512_set1_epi32(word);
+}
+
+INGOT_INLINE __m512 ingot_scales(const ingot_tiled *w, const uint8_t *tile, int64_t index) {
+  if (w->kind == INGOT_CB4) {
+    const __m128i codes = _mm_loadu_si128((const void *)(tile + 16 * index));
+    return _mm512_cvtph_ps(_mm256_slli_epi16(_mm256_cvtepu8_epi16(codes), 5));
+  }
+  return _mm512_cvtph_ps(_mm256_loadu_si256((const void *)(tile + 32 * index)));
+}
+
+/// The zero points of a group, one in each 32-bit lane.
+INGOT_INLINE __m512i ingot_zero_points(
+    const ingot_tiled *w, const uint8_t *tile, int64_t index) {
+  return _mm512_cvtepu8_epi32(
+      _mm_loadu_si128((const void *)(tile + w->zero_offset + 16 * index)));
+}
+
+/// The 16 bytes that nibbles stand for, `flip` (0 or 0x80) applied, in each 128-bit lane.
+INGOT_INLINE __m512i ingot_nibble_bytes(const ingot_tiled *w, int flip) {
+  __m128i table;
+  if (w->kind == INGOT_CB4) {
+    table = _mm_loadu_si128((const void *)w->payload);
+  } else {
+    table = _mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    if (w->kind == INGOT_INT4) table = _mm_sub_epi8(table, _mm_set1_epi8(8));
+  }
+  return _mm512_broadcast_i32x4(_mm_xor_si128(table, _mm_set1_epi8((char)flip)));
+}
+
+INGOT_INLINE __m512i ingot_levels_u8(const ingot_tiled *w) { return ingot_nibble_bytes(w, 0x80); }
+
+/// Unpacks `columns` columns (whole groups) of one tile from `first_column`.
+///
+/// `flip` 0x80 gives code + 128 as unsigned bytes, 0 gives signed codes.
+static void ingot_unpack(
+    const ingot_tiled *w, const uint8_t *tile, int64_t first_column, int64_t columns, int flip,
+    uint8_t *codes, float *scales) {
+  const int64_t group = w->group, first_group = first_column / group;
+  const __m512i low = _mm512_set1_epi8(15);
+  if (w->kind == INGOT_INT8) {
+    const uint8_t *p = tile + w->code_offset + first_column * INGOT_LANES;
+    const __m512i mask = _mm512_set1_epi8((char)flip);
+    for (int64_t i = 0; i < columns * INGOT_LANES; i += 64) {
+      _mm_prefetch((const char *)p + i + 1024, _MM_HINT_T0);
+      _mm512_store_si512(codes + i, _mm512_xor_si512(_mm512_loadu_si512(p + i), mask));
+    }
+  } else {
+    const uint8_t *p = tile + w->code_offset + first_column * (INGOT_LANES / 2);
+    const __m512i table = ingot_nibble_bytes(w, flip);
+    for (int64_t g = 0; g < columns / group; g++) {
+      __m512i zero = _mm512_setzero_si512();
+      // Each row's zero point in all four bytes of its lane; (q ^ flip) − z ≡ (q − z) ^ flip.
+      if (w->kind == INGOT_INT4Z)
+        zero = _mm512_mullo_epi32(
+            ingot_zero_points(w, tile, first_group + g), _mm512_set1_epi32(0x01010101));
+      uint8_t *far = codes + group * (INGOT_LANES / 2);
+      for (int64_t i = 0; i < group / 8; i++, p += 64, codes += 64, far += 64) {
+        const __m512i both = _mm512_loadu_si512(p);
+        _mm_prefetch((const char *)p + 1024, _MM_HINT_T0);
+        const __m512i a = _mm512_shuffle_epi8(table, _mm512_and_si512(both, low));
+        const __m512i b =
+            _mm512_shuffle_epi8(table, _mm512_and_si512(_mm512_srli_epi16(both, 4), low));
+        _mm512_store_si512(codes, _mm512_sub_epi8(a, zero));
+        _mm512_store_si512(far, _mm512_sub_epi8(b, zero));
+      }
+      codes = far;
+    }
+  }
+  for (int64_t g = 0; g < columns / group; g++)
+    _mm512_store_ps(scales + g * INGOT_LANES, ingot_scales(w, tile, first_group + g));
+}
+
+/// Writes `count` tokens of one tile from rows of `stride` floats to the output matrix.
+INGOT_INLINE void ingot_write_tile(
+    const ingot_tiled *w, int64_t tile, const float *lanes, int64_t stride, int64_t first,
+    int64_t count, float factor, float *out) {
+  const int64_t live = w->rows - tile * INGOT_LANES;
+  const __mmask16 mask = live >= INGOT_LANES ? 0xFFFF : (__mmask16)((1 << live) - 1);
+  const __m512 f = _mm512_set1_ps(factor);
+  out += first * w->rows + tile * INGOT_LANES;
+  for (int64_t t = 0; t < count; t++)
+    _mm512_mask_storeu_ps(
+        out + t * w->rows, mask, _mm512_mul_ps(_mm512_loadu_ps(lanes + t * stride), f));
+}
+
+/// All tokens × tiles [first, end): for two tiles and up to 512 tokens, panel by panel along the
+/// columns, `body` adds each panel's products to sums in scratch.
+static void ingot_multiply_panels(
+    const ingot_tiled *w, const ingot_activations *x, int64_t first, int64_t end, float *out,
+    void *scratch, int flip, ingot_panel_function *body) {
+  uint8_t *codes = scratch;
+  float *scales = (float *)(codes + 2 * PANEL_COLUMNS * INGOT_LANES);
+  float *sums = scales + 2 * PANEL_COLUMNS / 16 * INGOT_LANES;
+  const float tensor_scale = ingot_tensor_scale(w);
+  for (int64_t from = 0; from < x->tokens; from += PANEL_TOKENS) {
+    const int64_t left = x->tokens - from, count = left < PANEL_TOKENS ? left : PANEL_TOKENS;
+    for (int64_t tile = first; tile < end; tile += 2) {
+      const int64_t second = tile + 1 < end ? tile + 1 : tile;
+      memset(sums, 0, (size_t)(count + 15) / 16 * 16 * 2 * INGOT_LANES * sizeof *sums);
+      for (int64_t column = 0; column < w->columns; column += PANEL_COLUMNS) {
+        const int64_t rest = w->columns - column;
+        ingot_panel panel = {
+            .first_column = column,
+            .columns = rest < PANEL_COLUMNS ? rest : PANEL_COLUMNS,
+            .group = w->group};
+        for (int i = 0; i < 2; i++) {
+          uint8_t *c = codes + i * PANEL_COLUMNS * INGOT_LANES;
+          float *s = scales + i * PANEL_COLUMNS / 16 * INGOT_LANES;
+          const int64_t index = i == 0 ? tile : second;
+          ingot_unpack(w, ingot_tile(w, index), column, panel.columns, flip, c, s);
+          panel.codes[i] = c;
+          panel.scales[i] = s;
+        }
+        body(&panel, x, from, from + count, sums);
+      }
+      ingot_write_tile(w, tile, sums, 2 * INGOT_LANES, from, count, tensor_scale, out);
+      if (second != tile)
+        ingot_write_tile(
+            w, second, sums + INGOT_LANES, 2 * INGOT_LANES, from, count, tensor_scale, out);
+    }
+  }
+}
