@@ -107,18 +107,24 @@ INGOT_INLINE void INGOT_NAME(score_tiles)(
     int32_t format, f32x16 *out) {
   const int64_t d = cache->dimension;
   f32x16 sum[16];
+  INGOT_UNROLL
   for (int i = 0; i < tiles * queries; i++) sum[i] = ingot_splat(0);
   for (int64_t i = 0; i < d; i++) {
     f32x16 key[4];
+    INGOT_UNROLL
     for (int t = 0; t < tiles; t++)
       key[t] = INGOT_NAME(cache_load)(cache->keys, (base + 16 * t) * d + 16 * i, format);
+    INGOT_UNROLL
     for (int k = 0; k < queries; k++) {
       const f32x16 v = ingot_splat(q[i * queries + k]);
+      INGOT_UNROLL
       for (int t = 0; t < tiles; t++)
         sum[k * tiles + t] = ingot_fma16(v, key[t], sum[k * tiles + t]);
     }
   }
+  INGOT_UNROLL
   for (int t = 0; t < tiles; t++)
+    INGOT_UNROLL
     for (int k = 0; k < queries; k++)
       out[k * tiles + t] =
           format == INGOT_CACHE_INT8
@@ -144,7 +150,9 @@ INGOT_INLINE void INGOT_NAME(score_range)(
   for (int64_t i = 0; i + tiles <= count; i += tiles) {
     const int64_t base = head * cache->capacity + (first_tile + i) * 16;
     INGOT_NAME(score_tiles)(cache, q, base, tiles, queries, format, s);
+    INGOT_UNROLL
     for (int k = 0; k < queries; k++)
+      INGOT_UNROLL
       for (int t = 0; t < tiles; t++) {
         const f32x16 v =
             INGOT_NAME(visible)(s[k * tiles + t], first_tile + i + t, *spans[k]);
@@ -192,25 +200,30 @@ INGOT_INLINE void INGOT_NAME(weigh_values)(
     const ingot_cache *cache, int64_t head, const INGOT_NAME(view) *v, const float *p,
     int64_t stride, int64_t column, f32x16 *out, int vectors, int queries, int32_t format) {
   f32x16 sum[16];
+  INGOT_UNROLL
   for (int i = 0; i < vectors * queries; i++) sum[i] = ingot_splat(0);
   for (int part = 0; part < 3; part++) {
     const float *weight = p - v->shift[part];
     for (int64_t j = v->first[part]; j < v->end[part]; j++) {
       const int64_t entry = head * cache->capacity + j;
       f32x16 value[8];
+      INGOT_UNROLL
       for (int i = 0; i < vectors; i++)
         value[i] = INGOT_NAME(cache_load)(
             cache->values, entry * cache->value_stride + column + 16 * i, format);
+      INGOT_UNROLL
       for (int k = 0; k < queries; k++) {
         const float scaled = format == INGOT_CACHE_INT8
                                  ? weight[k * stride + j] * cache->value_scales[entry]
                                  : weight[k * stride + j];
+        INGOT_UNROLL
         for (int i = 0; i < vectors; i++)
           sum[k * vectors + i] =
               ingot_fma16(ingot_splat(scaled), value[i], sum[k * vectors + i]);
       }
     }
   }
+  INGOT_UNROLL
   for (int i = 0; i < vectors * queries; i++) out[i] = sum[i];
 }
 
@@ -232,7 +245,9 @@ INGOT_INLINE void INGOT_NAME(sum_values)(
     } else {
       INGOT_NAME(weigh_values)(cache, head, v, p, stride, column, sum, 1, queries, format);
     }
+    INGOT_UNROLL
     for (int k = 0; k < queries; k++)
+      INGOT_UNROLL
       for (int i = 0; i < vectors; i++) {
         const int64_t at = column + 16 * i, left = d - at;
         const f32x16 r = sum[k * vectors + i] * ingot_splat(inverse[k]);
@@ -252,9 +267,11 @@ INGOT_INLINE void INGOT_NAME(attend_queries)(
   const int64_t d = task->cache.dimension, stride = view->tiles * 16;
   float *turned = scratch, *scores = scratch + INGOT_ATTENTION_QUERIES * d;
   for (int64_t i = 0; i < d; i++)
+    INGOT_UNROLL
     for (int k = 0; k < queries; k++) turned[i * queries + k] = q[k][i] * task->scale;
   f32x16 maxima[INGOT_ATTENTION_QUERIES];
   float inverse[INGOT_ATTENTION_QUERIES];
+  INGOT_UNROLL
   for (int k = 0; k < queries; k++) maxima[k] = ingot_splat(-__builtin_inff());
   const int fit = INGOT_ACCUMULATORS / queries;
   if (fit >= 4)
@@ -266,6 +283,7 @@ INGOT_INLINE void INGOT_NAME(attend_queries)(
   else
     INGOT_NAME(score_all)(
         &task->cache, head, turned, spans, view, scores, stride, maxima, 1, queries, format);
+  INGOT_UNROLL
   for (int k = 0; k < queries; k++)
     inverse[k] = INGOT_NAME(soften)(scores + k * stride, view->tiles, maxima[k]);
   INGOT_NAME(sum_values)(

@@ -49,22 +49,26 @@ INGOT_INLINE void ingot_stream_tile(
   const __m512i low = _mm512_set1_epi8(15), flip = _mm512_set1_epi8((char)0x80);
   const __m512i levels = ingot_levels_u8(w);
   __m512 total[STREAM_TOKENS];
+  INGOT_UNROLL
   for (int t = 0; t < tokens; t++) total[t] = _mm512_setzero_ps();
   int64_t index = 0;
   for (int64_t start = 0; start < columns; start += INGOT_BLOCK) {
     const int64_t end = start + INGOT_BLOCK < columns ? start + INGOT_BLOCK : columns;
     __m512 sum[STREAM_TOKENS];
+    INGOT_UNROLL
     for (int t = 0; t < tokens; t++) sum[t] = _mm512_setzero_ps();
     for (int64_t column = start; column < end; column += group, index++) {
       __m512i dot[STREAM_TOKENS];
       const __m512i zero =
           kind == INGOT_INT4Z ? ingot_zero_points(w, tile, index) : _mm512_setzero_si512();
+      INGOT_UNROLL
       for (int t = 0; t < tokens; t++) dot[t] = ingot_start(offsets + index * padded, t, kind, zero);
       const int8_t *a = quad + 4 * column;
       if (kind == INGOT_INT8) {
         for (int64_t i = 0; i < group / 4; i++, codes += 64, a += 16) {
           const __m512i q = _mm512_xor_si512(_mm512_loadu_si512(codes), flip);
           _mm_prefetch((const char *)codes + 4096, _MM_HINT_T0);
+          INGOT_UNROLL
           for (int t = 0; t < tokens; t++)
             dot[t] = _mm512_dpbusd_epi32(dot[t], q, ingot_quad(a, t, quad_stride));
         }
@@ -79,6 +83,7 @@ INGOT_INLINE void ingot_stream_tile(
             near_q = _mm512_shuffle_epi8(levels, near_q);
             far_q = _mm512_shuffle_epi8(levels, far_q);
           }
+          INGOT_UNROLL
           for (int t = 0; t < tokens; t++) {
             dot[t] = _mm512_dpbusd_epi32(dot[t], near_q, ingot_quad(a, t, quad_stride));
             dot[t] = _mm512_dpbusd_epi32(dot[t], far_q, ingot_quad(a + far, t, quad_stride));
@@ -86,14 +91,17 @@ INGOT_INLINE void ingot_stream_tile(
         }
       }
       const __m512 scale = ingot_scales(w, tile, index);
+      INGOT_UNROLL
       for (int t = 0; t < tokens; t++)
         sum[t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot[t]), scale, sum[t]);
     }
     const float *scales = x->scales + start / INGOT_BLOCK * padded + first;
+    INGOT_UNROLL
     for (int t = 0; t < tokens; t++)
       total[t] = _mm512_fmadd_ps(sum[t], _mm512_set1_ps(scales[t]), total[t]);
   }
   const __m512 tensor_scale = _mm512_set1_ps(ingot_tensor_scale(w));
+  INGOT_UNROLL
   for (int t = 0; t < tokens; t++)
     _mm512_storeu_ps(out + t * INGOT_LANES, _mm512_mul_ps(total[t], tensor_scale));
 }
@@ -160,9 +168,11 @@ INGOT_INLINE void ingot_block(
     __m512 sum[2 * BLOCK_TOKENS];
     for (int64_t g = 0; g < groups; g++) {
       __m512i dot[2 * BLOCK_TOKENS];
+      INGOT_UNROLL
       for (int t = 0; t < tokens; t++) dot[2 * t] = dot[2 * t + 1] = _mm512_set1_epi32(offsets[t]);
       for (int64_t i = 0; i < group / 4; i++, left += 64, right += 64, a += 16) {
         const __m512i l = _mm512_load_si512(left), r = _mm512_load_si512(right);
+        INGOT_UNROLL
         for (int t = 0; t < tokens; t++) {
           const __m512i v = ingot_quad(a, t, quad_stride);
           dot[2 * t] = _mm512_dpbusd_epi32(dot[2 * t], l, v);
@@ -170,6 +180,7 @@ INGOT_INLINE void ingot_block(
         }
       }
       const __m512 ls = _mm512_load_ps(left_scale), rs = _mm512_load_ps(right_scale);
+      INGOT_UNROLL
       for (int t = 0; t < tokens; t++) {
         const __m512 l = _mm512_cvtepi32_ps(dot[2 * t]), r = _mm512_cvtepi32_ps(dot[2 * t + 1]);
         // The first product equals an FMA onto zero: the sign of a zero is lost in `out`.
@@ -182,6 +193,7 @@ INGOT_INLINE void ingot_block(
     }
     const float *scales =
         x->scales + (panel->first_column + start) / INGOT_BLOCK * padded + first;
+    INGOT_UNROLL
     for (int t = 0; t < tokens; t++) {
       const __m512 scale = _mm512_set1_ps(scales[t]);
       float *o = out + t * 2 * INGOT_LANES;
@@ -238,13 +250,16 @@ static int64_t ingot_int8_dot_rate_avx512vnni(int64_t iterations) {
   __m512i sum[12];
   volatile int32_t seed = 0x01010101;
   const __m512i a = _mm512_set1_epi32(seed), b = _mm512_set1_epi32(seed);
+  INGOT_UNROLL
   for (int k = 0; k < 12; k++) sum[k] = _mm512_set1_epi32(k);
   for (int64_t i = 0; i < iterations; i++)
+    INGOT_UNROLL
     for (int k = 0; k < 12; k++) {
       sum[k] = _mm512_dpbusd_epi32(sum[k], a, b);
       __asm__ volatile("" : "+v"(sum[k]));
     }
   volatile int32_t result = 0;
+  INGOT_UNROLL
   for (int k = 0; k < 12; k++) result += _mm512_reduce_add_epi32(sum[k]);
   return iterations * 12 * 64;
 }
@@ -253,13 +268,16 @@ static int64_t ingot_f32_fma_rate_avx512vnni(int64_t iterations) {
   __m512 sum[12];
   volatile float seed = 0.999f;
   const __m512 a = _mm512_set1_ps(seed);
+  INGOT_UNROLL
   for (int k = 0; k < 12; k++) sum[k] = _mm512_set1_ps((float)k);
   for (int64_t i = 0; i < iterations; i++)
+    INGOT_UNROLL
     for (int k = 0; k < 12; k++) {
       sum[k] = _mm512_fmadd_ps(sum[k], a, a);
       __asm__ volatile("" : "+v"(sum[k]));
     }
   volatile float result = 0;
+  INGOT_UNROLL
   for (int k = 0; k < 12; k++) result += _mm512_reduce_add_ps(sum[k]);
   return iterations * 12 * 16;
 }

@@ -19,6 +19,14 @@
 
 #define INGOT_INLINE static inline __attribute__((always_inline, unused))
 
+/// Before a loop whose bounds are constants once the function around it is inlined: its arrays
+/// then live in registers.
+#if defined(__clang__)
+#define INGOT_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define INGOT_UNROLL _Pragma("GCC unroll 32")
+#endif
+
 typedef float f32x16 __attribute__((vector_size(64)));
 typedef int32_t s32x16 __attribute__((vector_size(64)));
 typedef uint32_t u32x16 __attribute__((vector_size(64)));

@@ -28,27 +28,35 @@ INGOT_INLINE void INGOT_NAME(dense_block)(
     const void *weights, int32_t type, int64_t row, int64_t all_rows, int64_t columns,
     const float *x, float *out, int rows, int tokens) {
   f32x16 sum[16];
+  INGOT_UNROLL
   for (int i = 0; i < rows * tokens; i++) sum[i] = ingot_splat(0);
   int64_t c = 0;
   for (; c + 16 <= columns; c += 16) {
     f32x16 v[8];
+    INGOT_UNROLL
     for (int t = 0; t < tokens; t++) v[t] = ingot_load(x + t * columns + c);
+    INGOT_UNROLL
     for (int r = 0; r < rows; r++) {
       const f32x16 w = INGOT_NAME(dense_load)(weights, (row + r) * columns + c, type);
+      INGOT_UNROLL
       for (int t = 0; t < tokens; t++)
         sum[r * tokens + t] = INGOT_MULTIPLY_ADD(w, v[t], sum[r * tokens + t]);
     }
   }
   if (c < columns) {
+    INGOT_UNROLL
     for (int r = 0; r < rows; r++) {
       const f32x16 w =
           INGOT_NAME(dense_load_part)(weights, (row + r) * columns + c, type, columns - c);
+      INGOT_UNROLL
       for (int t = 0; t < tokens; t++)
         sum[r * tokens + t] = INGOT_MULTIPLY_ADD(
             w, ingot_load_part(x + t * columns + c, columns - c), sum[r * tokens + t]);
     }
   }
+  INGOT_UNROLL
   for (int r = 0; r < rows; r++)
+    INGOT_UNROLL
     for (int t = 0; t < tokens; t++)
       out[t * all_rows + row + r] = ingot_sum16(sum[r * tokens + t]);
 }
