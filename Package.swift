@@ -75,6 +75,12 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["Bytes", "Tensors"], path: "Tests/TestSupport",
       swiftSettings: warningsForEveryModule),
+    .target(
+      name: "ModelSupport",
+      dependencies: [
+        "TestSupport", "Bytes", "Tensors", "Checkpoints", "IngotFormat", "Casting", "Quantization",
+        "Kernels", "Tokenization", "ReFusion", "Parity",
+      ], path: "Tests/ModelSupport", swiftSettings: warningsForEveryModule),
     tests("BytesTests", ["Bytes"]),
     tests("TensorsTests", ["Tensors"]),
     tests("CheckpointsTests", ["Checkpoints"]),
@@ -83,8 +89,10 @@ let package = Package(
     tests("QuantizationTests", ["Quantization", "Kernels"]),
     tests("TokenizationTests", ["Tokenization", "Checkpoints"]),
     tests("CastingTests", ["Casting", "Checkpoints", "IngotFormat", "Quantization", "Kernels"]),
-    tests("ReFusionTests", ["ReFusion", "Casting", "Checkpoints", "IngotFormat", "Kernels"]),
-    tests("ParityTests", ["Parity", "ReFusion", "Casting"]),
+    tests(
+      "ReFusionTests",
+      ["ReFusion", "Casting", "Checkpoints", "IngotFormat", "Kernels", "ModelSupport"]),
+    tests("ParityTests", ["Parity", "ReFusion", "Casting", "Kernels", "Tensors", "ModelSupport"]),
     tests("EndToEndTests", ["Checkpoints", "IngotFormat", "Casting"]),
   ],
   swiftLanguageModes: [.v6],

@@ -1,6 +1,6 @@
 package import Architecture
 package import Bytes
-package import IngotFormat
+internal import IngotFormat
 package import Tensors
 
 /// One tensor to be cast, as its source stores it.

@@ -60,22 +60,26 @@ extension HalfPrecision {
   ///
   /// - Parameter bytes: a whole number of elements; the rest is ignored.
   package static func floats(_ bytes: UnsafeRawBufferPointer, type: ElementType) -> [Float] {
-    let count = bytes.count / type.byteCount
-    return (0..<count).map { index in
-      let offset = index * type.byteCount
-      switch type {
-      case .float32:
-        return Float(
-          bitPattern: UInt32(
-            littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt32.self)))
-      case .float16: return float(fromHalf: half(bytes, offset))
-      case .bfloat16: return float(fromBrain: half(bytes, offset))
-      default: preconditionFailure("\(type.name) is not computable")
-      }
+    (0..<(bytes.count / type.byteCount)).map { float(bytes, at: $0, type: type) }
+  }
+
+  /// Element `index` of little-endian numbers of a computable type, as f32; any alignment.
+  @inline(__always)
+  package static func float(
+    _ bytes: UnsafeRawBufferPointer, at index: Int, type: ElementType
+  ) -> Float {
+    switch type {
+    case .float32:
+      Float(
+        bitPattern: UInt32(
+          littleEndian: bytes.loadUnaligned(fromByteOffset: index * 4, as: UInt32.self)))
+    case .float16: float(fromHalf: half(bytes, at: index))
+    case .bfloat16: float(fromBrain: half(bytes, at: index))
+    default: preconditionFailure("\(type.name) is not computable")
     }
   }
 
-  private static func half(_ bytes: UnsafeRawBufferPointer, _ offset: Int) -> UInt16 {
-    UInt16(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt16.self))
+  private static func half(_ bytes: UnsafeRawBufferPointer, at index: Int) -> UInt16 {
+    UInt16(littleEndian: bytes.loadUnaligned(fromByteOffset: index * 2, as: UInt16.self))
   }
 }

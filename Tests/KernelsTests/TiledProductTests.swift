@@ -52,7 +52,7 @@ import Testing
   private static func scale(
     _ layout: TileLayout, _ tile: UnsafeRawBufferPointer, _ index: Int
   ) -> Float {
-    if layout.scheme.kind == .cb4 { return HalfPrecision.float(fromUE3M5: tile[index]) }
+    if layout.scheme.kind == .cb4 { return HalfPrecision.float(fromS1E2M5: tile[index]) }
     return HalfPrecision.float(
       fromHalf: tile.loadUnaligned(fromByteOffset: 2 * index, as: UInt16.self))
   }

@@ -1,6 +1,7 @@
 import Bytes
 import Kernels
 import ReFusion
+import ModelSupport
 import TestSupport
 import Testing
 

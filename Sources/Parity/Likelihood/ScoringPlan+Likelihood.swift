@@ -1,4 +1,4 @@
-package import ReFusion
+internal import ReFusion
 
 extension ScoringPlan {
   /// The usual next-token likelihood of the response: one forward of P + L tokens.

@@ -5,7 +5,7 @@ package struct ScoringTarget: Sendable, Hashable {
   /// Index into the batch's tokens.
   package let input: Int
   package let target: Int32
-  package let head: PredictionHead
+  package let head: ScoringHead
   /// Index of the target in its slot; 0 for causal scoring.
   package let positionInSlot: Int
   /// Index of the target in the response.

@@ -3,6 +3,7 @@ import Foundation
 import Kernels
 import Parity
 import ReFusion
+import ModelSupport
 import TestSupport
 import Testing
 
