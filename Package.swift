@@ -73,7 +73,8 @@ let package = Package(
 
     // Tests.
     .target(
-      name: "TestSupport", dependencies: ["Bytes", "Tensors"], path: "Tests/TestSupport",
+      name: "TestSupport", dependencies: ["Bytes", "Tensors", "Architecture", "Checkpoints"],
+      path: "Tests/TestSupport",
       swiftSettings: warningsForEveryModule),
     .target(
       name: "ModelSupport",
