@@ -226,9 +226,6 @@ extension FrontImage {
     }
   }
 
-  /// Hash of the whole image, values included.
-  func identity() -> Checksum { Checksum(of: bytes) }
-
   private mutating func store(_ value: some FixedWidthInteger, at offset: Int) {
     withUnsafeBytes(of: value.littleEndian) {
       bytes.replaceSubrange(offset..<offset + $0.count, with: $0)

@@ -49,10 +49,16 @@ package struct IngotPlan: Sendable {
 
   let image: FrontImage
 
+  /// - Parameters:
+  ///   - alignment: Where tensors start; only a program that maps single tensors on a system of
+  ///     larger pages needs more than 4 KiB.
+  ///   - inputs: The files the tensors come from. They enter `identity`, so that an interrupted
+  ///     run is not continued with other inputs, and not the file.
   /// - Throws: `ingot.name`, `ingot.duplicate`, `ingot.shape`, `ingot.metadata`, `ingot.limit` for
   ///   what the format cannot hold.
   package init(
-    metadata: [Metadata], tensors: [Tensor], alignment: Int = IngotLayout.pageBytes
+    metadata: [Metadata], tensors: [Tensor], alignment: Int = IngotLayout.pageBytes,
+    inputs: [FileReader.Identity] = []
   ) throws(IngotError) {
     precondition(
       alignment.nonzeroBitCount == 1 && alignment >= IngotLayout.pageBytes
@@ -90,8 +96,20 @@ package struct IngotPlan: Sendable {
     self.tensors = placed
     fileBytes = IngotLayout.aligned(end, to: alignment)
     front.place(placed, fileBytes: fileBytes)
-    identity = front.identity()
+    identity = Self.identity(front, inputs)
     image = front
+  }
+
+  private static func identity(_ front: FrontImage, _ inputs: [FileReader.Identity]) -> Checksum {
+    var builder = ByteBuilder()
+    builder.append(contentsOf: Checksum(of: front.bytes).bytes)
+    for input in inputs {
+      builder.append(input.device)
+      builder.append(input.inode)
+      builder.append(input.size)
+      builder.append(input.modified)
+    }
+    return Checksum(of: builder.bytes)
   }
 
   /// Indices of the tensors in ascending order of their names' bytes.
