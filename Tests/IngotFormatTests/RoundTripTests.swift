@@ -6,33 +6,6 @@ import Tensors
 import TestSupport
 import Testing
 
-/// Small files for tests.
-enum Sample {
-  static let configuration = ModelConfiguration(
-    vocabularySize: 40, hiddenSize: 64, intermediateSize: 128, layerCount: 1, attentionHeads: 2,
-    keyValueHeads: 1, headDimension: 32, maskToken: 39)
-
-  /// Bytes that look random and depend on the seed only.
-  static func noise(_ count: Int, seed: UInt64) -> [UInt8] {
-    var state = seed &* 0x9E37_79B9_7F4A_7C15 | 1
-    return (0..<count).map { _ in
-      state ^= state << 13
-      state ^= state >> 7
-      state ^= state << 17
-      return UInt8(truncatingIfNeeded: state >> 24)
-    }
-  }
-
-  @discardableResult
-  static func write(_ plan: IngotPlan, to path: String, data: [[UInt8]]) throws -> Checksum {
-    let writer = try IngotWriter(path: path, plan: plan)
-    for (index, bytes) in data.enumerated() {
-      try writer.write(tensor: index, at: 0, bytes: bytes)
-    }
-    return try writer.finish()
-  }
-}
-
 @Suite struct RoundTripTests {
   @Test func tensorsAndMetadataComeBack() throws {
     let folder = try TemporaryFolder()

@@ -1,0 +1,73 @@
+import Bytes
+import Foundation
+import IngotFormat
+import TestSupport
+import Testing
+
+/// `formats/ingot.md` says what the writer writes.
+@Suite struct SpecificationTests {
+  private static let text = Shared.packageRoot.appendingPathComponent("formats/ingot.md")
+
+  /// Section 13: the hex dump is the example file, byte for byte. After a deliberate change of
+  /// the format, `INGOT_WRITE_EXAMPLE=1` rewrites the dump.
+  @Test func exampleIsWhatTheWriterWrites() throws {
+    let specification = try String(contentsOf: Self.text, encoding: .utf8)
+    let begin = try #require(specification.range(of: "<!-- example:begin -->\n"))
+    let end = try #require(specification.range(of: "<!-- example:end -->"))
+    let dump = "```\n" + Self.dump(try Sample.exampleBytes()) + "```\n"
+    if ProcessInfo.processInfo.environment["INGOT_WRITE_EXAMPLE"] != nil {
+      let changed = specification.replacingCharacters(
+        in: begin.upperBound..<end.lowerBound, with: dump)
+      try changed.write(to: Self.text, atomically: true, encoding: .utf8)
+    } else {
+      #expect(specification[begin.upperBound..<end.lowerBound] == dump)
+    }
+  }
+
+  /// Every requirement appears once as a definition, and the tests cite only requirements that exist.
+  @Test func citedRequirementsExist() throws {
+    let specification = try String(contentsOf: Self.text, encoding: .utf8)
+    let defined = specification.matches(of: /\*\*(ING-\d{3})\*\*/).map { String($0.1) }
+    #expect(Set(defined).count == defined.count)
+    let folder = Shared.packageRoot.appendingPathComponent("Tests/IngotFormatTests")
+    let python = Shared.packageRoot.appendingPathComponent("formats/ingot.py")
+    var cited: Set<String> = []
+    let tests = try FileManager.default.contentsOfDirectory(
+      at: folder, includingPropertiesForKeys: nil)
+    for file in tests + [python] {
+      let text = try String(contentsOf: file, encoding: .utf8)
+      cited.formUnion(text.matches(of: /ING-\d{3}/).map { String($0.0) })
+    }
+    #expect(cited.subtracting(defined).isEmpty)
+    #expect(cited.count > 30)
+  }
+
+  /// The format of `hexdump -C`, runs of equal lines as `*`.
+  static func dump(_ bytes: [UInt8]) -> String {
+    var text = ""
+    var last: ArraySlice<UInt8> = []
+    var isRun = false
+    for start in stride(from: 0, to: bytes.count, by: 16) {
+      let line = bytes[start..<min(start + 16, bytes.count)]
+      if start > 0 && line.elementsEqual(last) {
+        if !isRun { text += "*\n" }
+        isRun = true
+        continue
+      }
+      isRun = false
+      last = line
+      let digits = line.map { hexadecimal(Int($0), width: 2) }
+      let left = digits.prefix(8).joined(separator: " ")
+      let right = digits.dropFirst(8).joined(separator: " ")
+      let characters = String(
+        decoding: line.map { (0x20..<0x7F).contains($0) ? $0 : UInt8(ascii: ".") }, as: UTF8.self)
+      text += "\(hexadecimal(start, width: 8))  \(left)  \(right)  |\(characters)|\n"
+    }
+    return text + "\(hexadecimal(bytes.count, width: 8))\n"
+  }
+
+  private static func hexadecimal(_ value: Int, width: Int) -> String {
+    let digits = String(value, radix: 16)
+    return String(repeating: "0", count: max(0, width - digits.count)) + digits
+  }
+}
