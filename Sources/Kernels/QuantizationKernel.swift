@@ -125,7 +125,11 @@ package struct QuantizationKernel: Sendable {
         &description, source.baseAddress!, Int32(rows),
         tile.baseAddress!.assumingMemoryBound(to: UInt8.self), scratch.baseAddress!, &result)
     }
-    if let importance { importance.withUnsafeBufferPointer { run($0.baseAddress) } } else { run(nil) }
+    if let importance {
+      importance.withUnsafeBufferPointer { run($0.baseAddress) }
+    } else {
+      run(nil)
+    }
     return Self.outcome(result)
   }
 

@@ -34,7 +34,7 @@ extension Recipe {
   ) throws(IngotError) -> TensorPlan {
     guard case .quantize(let scheme, let method) = action else {
       return TensorPlan(
-        name: tensor.name, shape: tensor.shape, sourceType: tensor.type, action: .keep,
+        name: tensor.name, shape: tensor.shape, sourceType: tensor.elementType, action: .keep,
         exactRows: [])
     }
     guard isMatrix, tensor.shape.count == 2 else {
@@ -42,10 +42,10 @@ extension Recipe {
         "recipe.notMatrix", "is no matrix of the model, so it cannot be quantized", path: path,
         tensor: tensor.name, advice: "Narrow the rule's pattern, or put a keep rule before it.")
     }
-    guard tensor.type.isComputable else {
+    guard tensor.elementType.isComputable else {
       throw IngotError(
-        "recipe.elementType", "holds \(tensor.type.name), which cannot be quantized", path: path,
-        tensor: tensor.name)
+        "recipe.elementType", "holds \(tensor.elementType.name), which cannot be quantized",
+        path: path, tensor: tensor.name)
     }
     let (rows, columns) = (tensor.shape[0], tensor.shape[1])
     guard let layout = TileLayout(scheme: scheme, rows: rows, columns: columns) else {
@@ -57,7 +57,7 @@ extension Recipe {
     let isEmbedding = tensor.name == ModelConfiguration.embeddingName
     let exact = isEmbedding && keepsMaskRow ? model.maskToken.map { [$0] } ?? [] : []
     return TensorPlan(
-      name: tensor.name, shape: tensor.shape, sourceType: tensor.type,
+      name: tensor.name, shape: tensor.shape, sourceType: tensor.elementType,
       action: .quantize(layout, method), exactRows: exact.filter { (0..<rows).contains($0) })
   }
 

@@ -1,17 +1,7 @@
 package import Tensors
 
 /// A tensor of a checkpoint, as a recipe sees it.
-package struct TensorDescription: Sendable, Hashable {
-  package let name: String
-  package let shape: [Int]
-  package let type: ElementType
-
-  package init(name: String, shape: [Int], type: ElementType) {
-    self.name = name
-    self.shape = shape
-    self.type = type
-  }
-}
+package typealias TensorDescription = (name: String, shape: [Int], elementType: ElementType)
 
 /// What a recipe does to one tensor.
 package struct TensorPlan: Sendable, Hashable {

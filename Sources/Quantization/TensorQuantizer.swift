@@ -169,7 +169,8 @@ package struct TensorQuantizer: Sendable {
   }
 
   private func error(_ fault: TileFault, firstRow: Int) -> IngotError {
-    let place = "row \(firstRow + fault.row), group \(fault.group) (columns \(columns(fault.group)))"
+    let row = firstRow + fault.row
+    let place = "row \(row), group \(fault.group) (columns \(columns(fault.group)))"
     switch fault.kind {
     case .notFinite:
       return IngotError(
