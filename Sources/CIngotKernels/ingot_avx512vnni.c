@@ -241,8 +241,8 @@ void ingot_multiply_tiled_avx512vnni(
   }
 }
 
-int32_t ingot_activation_order_avx512vnni(int64_t tokens) {
-  (void)tokens;
+int32_t ingot_activation_order_avx512vnni(int64_t tokens, int64_t group) {
+  (void)tokens, (void)group;
   return INGOT_BY_QUAD;
 }
 

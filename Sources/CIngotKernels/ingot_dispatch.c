@@ -1,30 +1,76 @@
 // What this machine can run.
 #define _GNU_SOURCE
+#include <pthread.h>
 #include <sched.h>
 #include <unistd.h>
 
 #include "ingot_common.h"
 
 extern const ingot_kernels ingot_kernels_scalar;
+
+#if defined(__x86_64__)
 extern const ingot_kernels ingot_kernels_avx512vnni;
 
-static int32_t ingot_tables(const ingot_kernels **tables) {
+static int32_t ingot_has_avx512vnni(void) {
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
+         && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")
+         && __builtin_cpu_supports("avx512vnni");
+}
+#endif
+
+#if defined(__x86_64__) && defined(__linux__)
+#include <cpuid.h>
+
+int32_t ingot_amx_permitted(void);
+int32_t ingot_activation_order_amx(int64_t tokens, int64_t group);
+void ingot_multiply_tiled_amx(
+    const ingot_tiled *w, const ingot_activations *x, int64_t first, int64_t end, float *out,
+    void *scratch);
+int64_t ingot_int8_dot_rate_amx(int64_t iterations);
+
+/// The VNNI table with the products of many tokens replaced; valid once `ingot_tables` has run.
+static ingot_kernels ingot_kernels_amx;
+
+static int32_t ingot_has_amx(void) {
+  unsigned a, b, c, d;
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return 0;
+  const unsigned tile = 1u << 24, int8 = 1u << 25;
+  return (d & tile) && (d & int8) && ingot_amx_permitted();
+}
+
+static void ingot_fill_amx(void) {
+  ingot_kernels_amx = ingot_kernels_avx512vnni;
+  ingot_kernels_amx.name = "amx";
+  ingot_kernels_amx.activation_order = ingot_activation_order_amx;
+  ingot_kernels_amx.multiply_tiled = ingot_multiply_tiled_amx;
+  ingot_kernels_amx.int8_dot_rate = ingot_int8_dot_rate_amx;
+}
+#endif
+
+enum { INGOT_TABLES = 8 };
+static const ingot_kernels *ingot_tables[INGOT_TABLES];
+
+static void ingot_fill_tables(void) {
   int32_t count = 0;
 #if defined(__x86_64__)
   __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
-      && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")
-      && __builtin_cpu_supports("avx512vnni"))
-    tables[count++] = &ingot_kernels_avx512vnni;
+  if (ingot_has_avx512vnni()) {
+#if defined(__linux__)
+    if (ingot_has_amx()) {
+      ingot_fill_amx();
+      ingot_tables[count++] = &ingot_kernels_amx;
+    }
 #endif
-  tables[count++] = &ingot_kernels_scalar;
-  return count;
+    ingot_tables[count++] = &ingot_kernels_avx512vnni;
+  }
+#endif
+  ingot_tables[count++] = &ingot_kernels_scalar;
 }
 
 const ingot_kernels *ingot_kernels_available(int32_t index) {
-  const ingot_kernels *tables[8];
-  const int32_t count = ingot_tables(tables);
-  return index >= 0 && index < count ? tables[index] : 0;
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, ingot_fill_tables);
+  return index >= 0 && index < INGOT_TABLES ? ingot_tables[index] : 0;
 }
 
 int32_t ingot_available_cores(void) {

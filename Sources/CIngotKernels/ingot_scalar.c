@@ -61,8 +61,8 @@ static void ingot_multiply_tiled_scalar(
             ingot_output(w, ingot_tile(w, tile), row, x, t);
 }
 
-static int32_t ingot_activation_order_scalar(int64_t tokens) {
-  (void)tokens;
+static int32_t ingot_activation_order_scalar(int64_t tokens, int64_t group) {
+  (void)tokens, (void)group;
   return INGOT_BY_TOKEN;
 }
 

@@ -92,9 +92,10 @@ extension ComputeEngine {
     _ input: UnsafePointer<Float>, tokens: Int, for weights: [WeightMatrix]
   ) -> ingot_activations {
     let columns = weights[0].columns
-    let order = functions.activation_order(Int64(tokens))
+    let sizes = groupSizes(of: weights)
+    let order = functions.activation_order(Int64(tokens), Int64(16 << sizes.trailingZeroBitCount))
     let result = activationView(
-      tokens: tokens, columns: columns, order: order, groupSizes: groupSizes(of: weights))
+      tokens: tokens, columns: columns, order: order, groupSizes: sizes)
     let quantizeFunction = functions.quantize!
     withUnsafePointer(to: result) { result in
       split(Int(result.pointee.padded_tokens), unit: 4, cost: columns) { _, range in
