@@ -9,7 +9,7 @@ extension TokenizerDefinition {
   package func encodedBlob() throws(IngotError) -> [UInt8] {
     var writer = try TokenizerBlobWriter(self)
     // Which pieces become one token is found by merging, with the merge table just written.
-    let pieces = try wholePieces(tables: writer.blobWithoutPieces())
+    let pieces = try wholePieces(tables: writer.blob)
     try writer.setPieces(pieces, of: self)
     return writer.blob
   }
@@ -50,28 +50,27 @@ final class OwnedBytes: Sendable {
 /// Lays out the sections of the mapped form.
 private struct TokenizerBlobWriter {
   private var layout: TokenizerLayout
-  private var sections: [UInt8]
-  private let merges: HashTable
-  private var pieces = HashTable(slotsLog2: 0)
+  /// Everything between the header and the piece table.
+  private var sections: [UInt8] = []
+  private var pieces: [UInt32] = [0, TokenizerLayout.noToken]
 
-  /// Everything but the piece table, which stays empty.
+  /// Everything but the pieces: their table has one free slot at first.
   init(_ definition: TokenizerDefinition) throws(IngotError) {
-    let text = TokenText(definition)
+    let text = TokenSections(definition)
     let added = AddedSection(definition.addedTokens)
-    merges = try Self.mergeTable(definition.merges)
+    let merges = try Self.mergeTable(definition.merges)
     layout = TokenizerLayout(
       tokenCount: definition.tokenCount, addedCount: definition.addedTokens.count,
       rawAddedCount: added.rawCount, tokenBytesCount: text.bytes.count,
       addedBytesCount: added.bytes.count, mergeSlotsLog2: merges.slotsLog2, pieceSlotsLog2: 0,
       mergeProbes: merges.probes, pieceProbes: 1, longestPiece: 0)
-    sections = []
     append(numbers: definition.byteTokens)
     append(numbers: text.offsets)
     append(padded: text.flags)
     append(padded: text.bytes)
     append(numbers: added.entries)
     append(padded: added.bytes)
-    append(numbers: merges.slots.flatMap { $0 ?? [TokenizerLayout.noToken, 0, 0, 0] })
+    append(numbers: merges.words)
   }
 
   private mutating func append(padded bytes: [UInt8]) {
@@ -90,12 +89,7 @@ private struct TokenizerBlobWriter {
     return bytes
   }
 
-  var blob: [UInt8] {
-    let entries = pieces.slots.flatMap { $0 ?? [0, TokenizerLayout.noToken] }
-    return layout.header + sections + littleEndian(entries)
-  }
-
-  func blobWithoutPieces() -> [UInt8] { blob }
+  var blob: [UInt8] { layout.header + sections + littleEndian(pieces) }
 
   private static func mergeTable(
     _ merges: [TokenizerDefinition.Merge]
@@ -105,13 +99,11 @@ private struct TokenizerBlobWriter {
     for (rank, merge) in merges.enumerated() {
       ranks[UInt64(merge.left) << 32 | UInt64(merge.right)] = rank
     }
-    var entries: [HashTable.Entry] = []
+    var entries = HashTable.Entries(free: [TokenizerLayout.noToken, 0, 0, 0])
     for (rank, merge) in merges.enumerated()
     where ranks[UInt64(merge.left) << 32 | UInt64(merge.right)] == rank {
-      entries.append(
-        HashTable.Entry(
-          hash: TokenizerLayout.hash(left: merge.left, right: merge.right),
-          words: [merge.left, merge.right, UInt32(rank), merge.merged]))
+      let hash = TokenizerLayout.hash(left: merge.left, right: merge.right)
+      entries.append(hash: hash, merge.left, merge.right, UInt32(rank), merge.merged)
     }
     return try HashTable(entries)
   }
@@ -119,22 +111,22 @@ private struct TokenizerBlobWriter {
   mutating func setPieces(
     _ ids: [Int], of definition: TokenizerDefinition
   ) throws(IngotError) {
-    var entries: [HashTable.Entry] = []
+    var entries = HashTable.Entries(free: [0, TokenizerLayout.noToken])
     for id in ids {
       guard let token = definition.tokens[id] else { continue }
       let hash = TokenizerLayout.hash(token.span, token.indices)
-      entries.append(
-        HashTable.Entry(hash: hash, words: [UInt32(truncatingIfNeeded: hash >> 32), UInt32(id)]))
+      entries.append(hash: hash, UInt32(truncatingIfNeeded: hash >> 32), UInt32(id))
       layout.longestPiece = max(layout.longestPiece, token.count)
     }
-    pieces = try HashTable(entries)
-    layout.pieceSlotsLog2 = pieces.slotsLog2
-    layout.pieceProbes = pieces.probes
+    let table = try HashTable(entries)
+    pieces = table.words
+    layout.pieceSlotsLog2 = table.slotsLog2
+    layout.pieceProbes = table.probes
   }
 }
 
 /// Offsets, flags and bytes of all tokens.
-private struct TokenText {
+private struct TokenSections {
   var offsets: [UInt32] = [0]
   var flags: [UInt8] = []
   var bytes: [UInt8] = []
@@ -177,7 +169,8 @@ private struct AddedSection {
         left.text == right.text
           ? left.token.id < right.token.id : left.text.lexicographicallyPrecedes(right.text)
       }) {
-        entries += [UInt32(bytes.count), UInt32(text.count), UInt32(token.id), Self.flags(of: token)]
+        entries += [UInt32(bytes.count), UInt32(text.count)]
+        entries += [UInt32(token.id), Self.flags(of: token)]
         bytes += text
       }
     }
@@ -192,28 +185,38 @@ private struct AddedSection {
 
 /// Open addressing with linear probing; entries go in in the order given.
 private struct HashTable {
-  struct Entry {
-    var hash: UInt64
-    var words: [UInt32]
+  /// Entries to be laid out: a hash and `width` numbers each.
+  struct Entries {
+    let width: Int
+    /// What a free slot holds.
+    let free: [UInt32]
+    private(set) var hashes: [UInt64] = []
+    private(set) var words: [UInt32] = []
+
+    init(free: [UInt32]) {
+      width = free.count
+      self.free = free
+    }
+
+    mutating func append(hash: UInt64, _ words: UInt32...) {
+      precondition(words.count == width)
+      hashes.append(hash)
+      self.words += words
+    }
   }
 
-  var slotsLog2: Int
-  var slots: [[UInt32]?]
+  let slotsLog2: Int
+  /// The slots as they are written.
+  private(set) var words: [UInt32]
   /// The longest way from an entry's own slot to its place, plus one.
-  var probes = 1
-
-  init(slotsLog2: Int) {
-    self.slotsLog2 = slotsLog2
-    slots = Array(repeating: nil, count: 1 << slotsLog2)
-  }
+  private(set) var probes = 1
 
   /// The smallest table at most two thirds full whose ways are short enough.
-  init(_ entries: [Entry]) throws(IngotError) {
+  init(_ entries: Entries) throws(IngotError) {
     var log2 = 0
-    while (1 << log2) * 2 < entries.count * 3 { log2 += 1 }
+    while (1 << log2) * 2 < entries.hashes.count * 3 { log2 += 1 }
     while log2 <= TokenizerLayout.maximumSlotsLog2 {
-      var table = HashTable(slotsLog2: log2)
-      if entries.allSatisfy({ table.insert($0) }) {
+      if let table = HashTable(entries, slotsLog2: log2) {
         self = table
         return
       }
@@ -222,17 +225,26 @@ private struct HashTable {
     throw IngotError("tokenizer.tables", "the vocabulary cannot be laid out as a hash table")
   }
 
-  private mutating func insert(_ entry: Entry) -> Bool {
-    let mask = slots.count - 1
-    var slot = Int(truncatingIfNeeded: entry.hash) & mask
-    for probe in 1...TokenizerLayout.maximumProbes {
-      if slots[slot] == nil {
-        slots[slot] = entry.words
-        probes = max(probes, probe)
-        return true
+  /// Nil when an entry would end up too far from its own slot.
+  private init?(_ entries: Entries, slotsLog2: Int) {
+    self.slotsLog2 = slotsLog2
+    let width = entries.width
+    let mask = 1 << slotsLog2 - 1
+    var isTaken = [Bool](repeating: false, count: mask + 1)
+    words = []
+    words.reserveCapacity((mask + 1) * width)
+    for _ in 0...mask { words += entries.free }
+    for (index, hash) in entries.hashes.enumerated() {
+      var slot = Int(truncatingIfNeeded: hash) & mask
+      var probe = 1
+      while isTaken[slot] {
+        slot = (slot + 1) & mask
+        probe += 1
+        if probe > TokenizerLayout.maximumProbes { return nil }
       }
-      slot = (slot + 1) & mask
+      isTaken[slot] = true
+      probes = max(probes, probe)
+      for word in 0..<width { words[slot * width + word] = entries.words[index * width + word] }
     }
-    return false
   }
 }

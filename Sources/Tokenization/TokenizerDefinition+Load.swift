@@ -149,8 +149,8 @@ struct TokenizerFolder {
     try parts.addedTokens.merge(config?.addedTokens ?? [])
     if let bytes = try read("added_tokens.json") {
       try naming("added_tokens.json") { () throws(IngotError) in
-        let tokens = try TokenizerConfig.addedTokensFile(bytes, special: config?.specialContents ?? [])
-        try parts.addedTokens.merge(tokens)
+        let special = config?.specialContents ?? []
+        try parts.addedTokens.merge(TokenizerConfig.addedTokensFile(bytes, special: special))
       }
     }
     return parts
@@ -172,7 +172,8 @@ enum MergesFile {
       let isHeader = start == 0 && line.starts(with: "#version".utf8)
       if !line.isEmpty, !isHeader {
         guard let pair = pair(line) else {
-          throw IngotError("tokenizer.merges", "a line is not two tokens with a space", offset: start)
+          throw IngotError(
+            "tokenizer.merges", "a line is not two tokens and one space", offset: start)
         }
         merges.append(pair)
       }
