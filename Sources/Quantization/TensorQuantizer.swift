@@ -96,8 +96,7 @@ package struct TensorQuantizer: Sendable {
   package mutating func prepare(_ survey: TensorSurvey) throws(IngotError) {
     isReady = true
     guard needsSurvey else { return }
-    let fit = CodebookFit(
-      layout: layout, searchesScales: method == .search, importance: importance, kernel: kernel)
+    let fit = CodebookFit(layout: layout, searchesScales: method == .search, kernel: kernel)
     guard let chosen = fit.parameters(for: survey) else {
       throw IngotError(
         "quantize.scaleOverflow", "has weights up to \(survey.largest), too large for a scale",
