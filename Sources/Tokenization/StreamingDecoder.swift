@@ -5,13 +5,13 @@ public import Bytes
 /// The texts it returns, joined, equal `Tokenizer.decode` of all the tokens at once.
 public struct StreamingDecoder: Sendable {
   private let tokenizer: Tokenizer
-  private let skippingSpecialTokens: Bool
+  private let skipSpecial: Bool
   /// The beginning of a character whose rest has not come: at most three bytes.
   private var pending: [UInt8] = []
 
-  public init(_ tokenizer: Tokenizer, skippingSpecialTokens: Bool = false) {
+  public init(_ tokenizer: Tokenizer, skipSpecial: Bool = false) {
     self.tokenizer = tokenizer
-    self.skippingSpecialTokens = skippingSpecialTokens
+    self.skipSpecial = skipSpecial
   }
 
   /// Takes one token and returns the text that is certain now; often empty inside a character.
@@ -19,7 +19,7 @@ public struct StreamingDecoder: Sendable {
   /// - Throws: `tokenizer.id` for an id outside the vocabulary; the decoder is as before then.
   public mutating func append(_ id: Int) throws(IngotError) -> String {
     try tokenizer.appendBytes(
-      of: id, skippingSpecialTokens: skippingSpecialTokens, to: &pending)
+      of: id, skipSpecial: skipSpecial, to: &pending)
     let kept = Self.incompleteTail(of: pending)
     let text = String(decoding: pending.dropLast(kept), as: UTF8.self)
     pending.removeFirst(pending.count - kept)

@@ -159,25 +159,25 @@ extension Tokenizer {
   /// Ids without a token stand for nothing.
   /// - Throws: `tokenizer.id` for an id outside `0..<count`.
   public func decode(
-    _ ids: some Sequence<Int>, skippingSpecialTokens: Bool = false
+    _ ids: some Sequence<Int>, skipSpecial: Bool = false
   ) throws(IngotError) -> String {
     var bytes: [UInt8] = []
     for id in ids {
-      try appendBytes(of: id, skippingSpecialTokens: skippingSpecialTokens, to: &bytes)
+      try appendBytes(of: id, skipSpecial: skipSpecial, to: &bytes)
     }
     return String(decoding: bytes, as: UTF8.self)
   }
 
   /// Appends the bytes of one token.
   func appendBytes(
-    of id: Int, skippingSpecialTokens: Bool, to output: inout [UInt8]
+    of id: Int, skipSpecial: Bool, to output: inout [UInt8]
   ) throws(IngotError) {
     guard (0..<count).contains(id) else {
       throw IngotError(
         "tokenizer.id", "there is no token \(id); ids go from 0 to \(count - 1)",
         advice: "Were these ids made with another tokenizer?")
     }
-    if skippingSpecialTokens, isSpecial(id) { return }
+    if skipSpecial, isSpecial(id) { return }
     guard let bytes = tables.bytes(of: id) else {
       throw TokenizerLayout.damaged("has bad offsets for token \(id)")
     }

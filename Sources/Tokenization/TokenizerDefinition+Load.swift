@@ -89,13 +89,14 @@ struct TokenizerFolder {
   func read(_ name: String) throws(IngotError) -> [UInt8]? {
     let path = self.path(name)
     guard FileManager.default.fileExists(atPath: path) else { return nil }
-    let file = try MappedFile(path: path)
+    // Read, not mapped: a file that shrinks meanwhile is an error then, not a signal.
+    let file = try FileReader(path: path)
     guard file.count <= Self.maximumFileBytes else {
       throw IngotError(
         "tokenizer.size", "has \(file.count) bytes; at most \(Self.maximumFileBytes) are read",
         path: path)
     }
-    return Array(file.bytes)
+    return try file.bytes(at: 0, count: file.count)
   }
 
   func path(_ name: String) -> String { url.appendingPathComponent(name).path }

@@ -9,7 +9,7 @@ package struct TokenizerDefinition: Sendable {
   package struct AddedToken: Sendable, Equatable {
     package var id: Int
     package var content: String
-    /// Left out by `decode(_:skippingSpecialTokens:)`.
+    /// Left out by `decode(_:skipSpecial:)`.
     package var isSpecial: Bool
     /// Looked for after normalisation, by its normalised content.
     package var isNormalized: Bool

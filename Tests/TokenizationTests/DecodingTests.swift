@@ -11,7 +11,7 @@ struct DecodingTests {
   @Test func joinsBytes() throws {
     #expect(try tokenizer.decode([0xF0, 0x9F, 0x99, 0x82]) == "🙂")
     #expect(try tokenizer.decode([400, 258, 401]) == "<|im_start|> the<|im_end|>")
-    #expect(try tokenizer.decode([400, 258, 405], skippingSpecialTokens: true) == " the<think>")
+    #expect(try tokenizer.decode([400, 258, 405], skipSpecial: true) == " the<think>")
   }
 
   /// One U+FFFD for each maximal part of an ill-formed sequence (Unicode 16, section 3.9).

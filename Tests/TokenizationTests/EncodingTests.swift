@@ -135,6 +135,6 @@ struct AddedTokenTests {
     let tokenizer = try SmallVocabulary.tokenizer(addedTokens: [token])
     #expect(tokenizer.encode("sing") == [115, 260])
     #expect(tokenizer.isSpecial(260))
-    #expect(try tokenizer.decode([115, 260], skippingSpecialTokens: true) == "s")
+    #expect(try tokenizer.decode([115, 260], skipSpecial: true) == "s")
   }
 }
