@@ -19,40 +19,53 @@ extension CastPlan {
   /// Source bytes of a piece: long enough for the disk, short enough to balance two threads.
   /// A multiple of 1 MiB, so that dense output is hashed as it is written.
   static let pieceBytes = 4 << 20
+  /// Source bytes handled between two barriers. Tensors that must be surveyed before they are
+  /// quantized are read twice within one wave, the second time from the page cache.
+  static let waveBytes = 512 << 20
 
-  /// All pieces in an order that reads each source file from front to back.
+  /// Tensors still to do, cut into waves, in an order that reads each source file from front to
+  /// back.
   ///
   /// - Parameter isDone: tensors that an interrupted run completed.
-  func pieces(skipping isDone: (Int) -> Bool) -> [CastPiece] {
-    let order = source.tensors.indices.sorted {
+  func waves(skipping isDone: (Int) -> Bool) -> [[Int]] {
+    let order = source.tensors.indices.filter { !isDone($0) }.sorted {
       (source.part(ofTensor: $0), $0) < (source.part(ofTensor: $1), $1)
     }
-    var pieces: [CastPiece] = []
-    var hashed = -1
+    var waves: [[Int]] = []
+    var bytes = 0
     for tensor in order {
-      let part = source.part(ofTensor: tensor)
-      while hashed < part, hashed + 1 < source.parts.count {
-        hashed += 1
-        pieces.append(.hash(part: hashed))
+      if waves.isEmpty || bytes >= Self.waveBytes {
+        waves.append([])
+        bytes = 0
       }
-      if !isDone(tensor) { pieces += self.pieces(ofTensor: tensor) }
+      waves[waves.count - 1].append(tensor)
+      bytes += source.tensors[tensor].byteCount
     }
-    while hashed + 1 < source.parts.count {
-      hashed += 1
-      pieces.append(.hash(part: hashed))
-    }
-    return pieces
+    return waves
   }
 
-  private func pieces(ofTensor index: Int) -> [CastPiece] {
+  /// The layout and rounding of a tensor to be quantized; nil for the others.
+  func quantization(ofTensor index: Int) -> (layout: TileLayout, method: RoundingMethod)? {
+    guard case .quantize(let plan) = actions[index],
+      case .quantize(let layout, let method) = plan.action
+    else { return nil }
+    return (layout, method)
+  }
+
+  /// Row blocks of a tensor to be quantized: whole tiles of about `pieceBytes`.
+  func rowBlocks(ofTensor index: Int, _ layout: TileLayout) -> [Range<Int>] {
+    let rowBytes = layout.columns * source.tensors[index].type.byteCount
+    let rows = max(1, Self.pieceBytes / (rowBytes * TileLayout.tileRows)) * TileLayout.tileRows
+    return stride(from: 0, to: layout.rows, by: rows).map {
+      $0..<min($0 + rows, layout.rows)
+    }
+  }
+
+  func pieces(ofTensor index: Int) -> [CastPiece] {
     let tensor = source.tensors[index]
-    if case .quantize(let plan) = actions[index], case .quantize(let layout, _) = plan.action {
-      let rowBytes = layout.columns * tensor.type.byteCount
-      let rows = max(1, Self.pieceBytes / (rowBytes * TileLayout.tileRows)) * TileLayout.tileRows
-      let ranges = stride(from: 0, to: layout.rows, by: rows).map {
-        CastPiece.rows(tensor: index, $0..<min($0 + rows, layout.rows))
-      }
-      return [.frame(tensor: index)] + ranges
+    if let (layout, _) = quantization(ofTensor: index) {
+      return [.frame(tensor: index)]
+        + rowBlocks(ofTensor: index, layout).map { .rows(tensor: index, $0) }
     }
     // Output pieces must end on the checksum's chunks, so pieces are cut by the wider type.
     let outputBytes = file.tensors[index].byteRange.count
@@ -65,9 +78,9 @@ extension CastPlan {
   }
 
   /// Source bytes a piece consumes, for progress.
-  func sourceBytes(_ piece: CastPiece) -> Int {
+  func workBytes(_ piece: CastPiece) -> Int {
     switch piece {
-    case .hash(let part): source.parts[part].byteCount
+    case .hash(let part): source.parts[part].checksum == nil ? source.parts[part].byteCount : 0
     case .dense(let tensor, _, let count): count * source.tensors[tensor].type.byteCount
     case .rows(let tensor, let rows):
       rows.count * source.tensors[tensor].byteCount / max(source.tensors[tensor].shape[0], 1)

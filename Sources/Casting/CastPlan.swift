@@ -12,6 +12,7 @@ package struct CastPlan: Sendable {
     case copy
     /// Another floating-point type, rounded to nearest even.
     case convert(to: ElementType)
+    /// What a recipe says, which may be to keep it.
     case quantize(TensorPlan)
   }
 
@@ -47,18 +48,12 @@ package struct CastPlan: Sendable {
     let plans = try recipe.plan(
       for: source.configuration,
       tensors: source.tensors.map { (name: $0.name, shape: $0.shape, elementType: $0.type) })
-    let actions = plans.map { plan -> Action in
-      switch plan.action {
-      case .keep: .copy
-      case .quantize: .quantize(plan)
-      }
-    }
-    let text = recipe.canonicalText
+    let actions = plans.map { Action.quantize($0) }
     try self.init(
       source: source, actions: actions, toolVersion: toolVersion,
       extra: [
-        .init(IngotKey.recipe, .string(text)),
-        .init(IngotKey.recipeChecksum, .bytes(Checksum(of: [UInt8](text.utf8)).bytes)),
+        .init(IngotKey.recipe, .string(recipe.canonicalText)),
+        .init(IngotKey.recipeChecksum, .bytes(recipe.checksum.bytes)),
       ])
   }
 
@@ -95,5 +90,32 @@ package struct CastPlan: Sendable {
             ? nil : IngotExactRowsLayout(count: plan.exactRows.count, type: tensor.type))
       }
     }
+  }
+}
+
+extension CastPlan {
+  /// Plans the cast that made `file`, from a source that should be the same: by the recipe in the
+  /// file, or to the element types it has.
+  ///
+  /// - Throws: `cast.notReproducible` when the source lacks a tensor of the file or has more, and
+  ///   what reading the recipe throws.
+  package init(reproducing file: IngotFile, from source: some CastSource) throws(IngotError) {
+    let version = try file.toolVersion() ?? ""
+    if let recipe = try file.recipe() {
+      let parsed = try Recipe(yaml: recipe, path: file.path)
+      try self.init(quantizing: source, by: parsed, toolVersion: version)
+      return
+    }
+    var actions: [Action] = []
+    for tensor in source.tensors {
+      guard let stored = file.tensor(named: tensor.name), case .dense(let type) = stored.storage
+      else {
+        throw IngotError(
+          "cast.notReproducible", "is in the source and not, or not as such, in the file",
+          path: file.path, tensor: tensor.name)
+      }
+      actions.append(type == tensor.type ? .copy : .convert(to: type))
+    }
+    try self.init(source: source, actions: actions, toolVersion: version, extra: [])
   }
 }

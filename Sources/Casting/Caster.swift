@@ -1,6 +1,7 @@
 package import Bytes
 internal import IngotFormat
 package import Kernels
+internal import Quantization
 internal import Synchronization
 internal import Tensors
 
@@ -9,12 +10,21 @@ internal import Tensors
 package struct Caster: Sendable {
   package let plan: CastPlan
   let buffers = BufferPool()
+  /// What quantization did to each tensor, by index.
+  let statistics: StatisticsTable
 
-  package init(_ plan: CastPlan) { self.plan = plan }
+  package init(_ plan: CastPlan) {
+    self.plan = plan
+    statistics = StatisticsTable(count: plan.source.tensors.count)
+  }
 
-  /// Source bytes the run will consume, hashing included.
+  /// Source bytes the run will consume, hashing and surveys included.
   package var workBytes: Int {
-    plan.pieces(skipping: { _ in false }).reduce(0) { $0 + plan.sourceBytes($1) }
+    let hashed = plan.source.parts.reduce(0) { $0 + ($1.checksum == nil ? $1.byteCount : 0) }
+    return plan.source.tensors.indices.reduce(hashed) { total, index in
+      let isSurveyed = plan.quantization(ofTensor: index)?.layout.scheme.kind == .cb4
+      return total + plan.source.tensors[index].byteCount * (isSurveyed ? 2 : 1)
+    }
   }
 
   /// Writes the file. It appears under its name when it is complete, or not at all.
@@ -44,30 +54,42 @@ package struct Caster: Sendable {
   private func writeTensors(
     _ writer: IngotWriter, _ pool: ThreadPool, _ progress: @escaping @Sendable (Int) -> Void
   ) throws(IngotError) -> [UInt8] {
-    let pieces = plan.pieces(skipping: writer.isComplete)
-    let failure = FirstFailure()
     let checksums = Mutex([Checksum](repeating: .zero, count: plan.source.parts.count))
-    pool.run(count: pieces.count) { index in
-      failure.attempt { () throws(IngotError) in
+    var unhashed = plan.source.parts.indices.map { CastPiece.hash(part: $0) }[...]
+    var waves = plan.waves(skipping: writer.isComplete)[...]
+    while !waves.isEmpty || !unhashed.isEmpty {
+      let wave = waves.popFirst() ?? []
+      let quantizers = try survey(wave, pool, progress)
+      // A source file is hashed while its first tensors are cast, which finds it in the page cache.
+      let lastPart = waves.isEmpty ? Int.max : plan.source.part(ofTensor: wave.last ?? 0)
+      let hashes = unhashed.prefix {
+        if case .hash(let part) = $0 { part <= lastPart } else { false }
+      }
+      unhashed = unhashed.dropFirst(hashes.count)
+      let pieces = Array(hashes) + wave.flatMap(plan.pieces(ofTensor:))
+      try pool.runThrowing(count: pieces.count) { (index) throws(IngotError) in
         if case .hash(let part) = pieces[index] {
           let checksum = try plan.source.checksum(ofPart: part)
           checksums.withLock { $0[part] = checksum }
         } else {
-          try write(pieces[index], writer)
+          try write(pieces[index], quantizers, writer)
         }
-        progress(plan.sourceBytes(pieces[index]))
+        progress(plan.workBytes(pieces[index]))
       }
     }
-    try failure.check()
     return checksums.withLock { $0.flatMap(\.bytes) }
   }
 
-  private func write(_ piece: CastPiece, _ writer: IngotWriter) throws(IngotError) {
+  private func write(
+    _ piece: CastPiece, _ quantizers: [Int: TensorQuantizer], _ writer: IngotWriter
+  ) throws(IngotError) {
     switch piece {
     case .hash: break
-    case .dense(let tensor, let first, let count):
-      try writeDense(tensor, first, count, writer)
-    case .rows, .frame: break
+    case .dense(let tensor, let first, let count): try writeDense(tensor, first, count, writer)
+    case .frame(let tensor):
+      if let quantizer = quantizers[tensor] { try writeFrame(tensor, quantizer, writer) }
+    case .rows(let tensor, let rows):
+      if let quantizer = quantizers[tensor] { try writeRows(tensor, rows, quantizer, writer) }
     }
   }
 

@@ -22,7 +22,8 @@ enum FloatConversion {
       let value = HalfPrecision.float(input, at: index, type: source.type)
       switch type {
       case .float32:
-        output.storeBytes(of: value.bitPattern.littleEndian, toByteOffset: index * 4, as: UInt32.self)
+        output.storeBytes(
+          of: value.bitPattern.littleEndian, toByteOffset: index * 4, as: UInt32.self)
       case .float16:
         let half = HalfPrecision.half(from: value)
         if half & 0x7FFF == 0x7C00, value.isFinite {

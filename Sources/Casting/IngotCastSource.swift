@@ -1,7 +1,7 @@
 package import Architecture
 package import Bytes
 package import IngotFormat
-package import Tensors
+internal import Tensors
 
 /// A full-precision `.ingot` file as the source of a quantized one.
 ///
@@ -55,8 +55,8 @@ package struct IngotCastSource: CastSource {
     // Consumed pages go back at once, so that resident memory does not grow with the model.
     file.mapping.advise(
       .dontNeed,
-      file.tensors[index].byteRange.lowerBound + offset
-        ..< file.tensors[index].byteRange.lowerBound + offset + buffer.count)
+      file.tensors[index].byteRange.lowerBound + offset..<file.tensors[index].byteRange.lowerBound
+        + offset + buffer.count)
   }
 
   package func checksum(ofPart index: Int) throws(IngotError) -> Checksum {

@@ -8,6 +8,14 @@ public struct DecodingResult: Sendable, Hashable {
   /// k·chosen/(2n+2) for n infill iterations. Nil for autoregressive decoding.
   public var publishedTokensPerForward: Double?
 
+  public init(
+    tokens: [Int32] = [], forwards: Int = 0, publishedTokensPerForward: Double? = nil
+  ) {
+    self.tokens = tokens
+    self.forwards = forwards
+    self.publishedTokensPerForward = publishedTokensPerForward
+  }
+
   /// Generated tokens ÷ calls of the model.
   public var tokensPerForward: Double {
     forwards == 0 ? 0 : Double(tokens.count) / Double(forwards)

@@ -1,4 +1,4 @@
-import ArgumentParser
+public import ArgumentParser
 import Bytes
 import Foundation
 import Kernels
@@ -138,4 +138,4 @@ struct DecodingOptions: ParsableArguments {
   }
 }
 
-extension EndOfSequenceHandling: ExpressibleByArgument {}
+extension EndOfSequenceHandling: @retroactive ExpressibleByArgument {}

@@ -131,7 +131,9 @@ struct Perplexity: ParsableCommand {
   }
 
   private func table(_ evaluator: PerplexityEvaluator) -> String {
-    var lines = ["\(evaluator.pairs) pairs, \(evaluator.tokens) response tokens (EOS included)", ""]
+    var lines = [
+      "\(evaluator.pairs) pairs, \(evaluator.tokens) response tokens (EOS included)", "",
+    ]
     lines.append("metric       nll (nats/token)     perplexity")
     func line(_ name: String, _ estimate: RatioEstimate?, perplexity: Bool) {
       guard let estimate else { return }

@@ -22,9 +22,9 @@ struct Tokenize: ParsableCommand {
       throw IngotError("input.utf8", "stdin is not UTF-8 text")
     }
     if decode {
-      try writeText(tokenizer.decode(try Self.ids(text), skipSpecial: false))
+      try writeText(tokenizer.decode(try Self.ids(text)))
     } else {
-      writeIDs(tokenizer.encode(text))
+      writeIDs(tokenizer.encode(text).map { Int32($0) })
     }
   }
 
@@ -52,10 +52,10 @@ struct Tokenize: ParsableCommand {
   }
 
   /// Ids separated by white space or commas, with or without JSON brackets around them.
-  private static func ids(_ text: String) throws -> [Int32] {
+  private static func ids(_ text: String) throws -> [Int] {
     let separators: Set<Character> = [" ", "\n", "\t", "\r", "\r\n", ",", "[", "]"]
     return try text.split(whereSeparator: separators.contains).map { item in
-      guard let id = Int32(item) else {
+      guard let id = Int(item) else {
         throw IngotError(
           "input.ids", "'\(item.prefix(40))' is not a token id",
           advice: "Give ids separated by spaces.")

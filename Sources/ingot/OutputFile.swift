@@ -1,0 +1,27 @@
+import Bytes
+import Foundation
+
+/// Small result files: written beside their place, then renamed.
+enum OutputFile {
+  static func write(_ bytes: [UInt8], to path: String) throws {
+    do {
+      try Data(bytes).write(to: URL(fileURLWithPath: path), options: .atomic)
+    } catch {
+      throw IngotError(
+        "output.write", "cannot be written: \(error.localizedDescription)", path: path,
+        advice: "Check that the folder exists and has room.")
+    }
+  }
+
+  /// Refuses to write over the input, which is mapped or being read.
+  static func refuse(_ output: String, sameAs input: String) throws {
+    let paths = [output, input].map {
+      URL(fileURLWithPath: $0).resolvingSymlinksInPath().standardizedFileURL.path
+    }
+    guard paths[0] != paths[1] else {
+      throw IngotError(
+        "output.sameAsInput", "is the input as well", path: output,
+        advice: "Give another output path.")
+    }
+  }
+}
