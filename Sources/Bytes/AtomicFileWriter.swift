@@ -29,11 +29,12 @@ package final class AtomicFileWriter: Sendable {
   ///   - continuing: Keep the bytes of a temporary of that tag and length that an interrupted
   ///     writer left.
   ///   - keepsOnInterrupt: Whether Control-C leaves the temporary, to be continued later.
+  ///   - reserving: Reserve the space now; false when `count` is only an upper bound.
   /// - Throws: `file.create`, `file.busy` when another process writes it, `file.noSpace` when the
   ///   disk cannot hold it.
   package init(
     path: String, count: Int, tag: String? = nil, continuing: Bool = false,
-    keepsOnInterrupt: Bool = false
+    keepsOnInterrupt: Bool = false, reserving: Bool = true
   ) throws(IngotError) {
     precondition(count >= 0, "negative file length")
     let temporary = Self.temporaryPath(for: path, tag: tag ?? String(getpid()))
@@ -50,7 +51,7 @@ package final class AtomicFileWriter: Sendable {
         throw IngotError(
           "file.create", "cannot be emptied: \(SystemCall.reason())", path: temporary)
       }
-      try Self.reserve(opened, count, temporary)
+      if reserving { try Self.reserve(opened, count, temporary) }
     } catch {
       // An interrupted run's work stays, unless the lock says that it is somebody else's.
       if error.code != "file.busy", !continuing { unlink(temporary) }
@@ -188,9 +189,17 @@ extension AtomicFileWriter {
 
   /// Makes the file appear under its name: fsync, rename, fsync of the folder.
   ///
+  /// - Parameter length: Cut the file here first, when `count` was only an upper bound.
   /// - Throws: `file.sync` or `file.rename` with the system's reason; the temporary is then
   ///   still there.
-  package func commit() throws(IngotError) {
+  package func commit(length: Int? = nil) throws(IngotError) {
+    if let length {
+      precondition((0...count).contains(length), "longer than planned")
+      guard ftruncate(descriptor, off_t(length)) == 0 else {
+        throw IngotError(
+          "file.write", "cannot be cut: \(SystemCall.reason())", path: temporaryPath)
+      }
+    }
     try synchronize()
     guard rename(temporaryPath, path) == 0 else {
       throw IngotError(

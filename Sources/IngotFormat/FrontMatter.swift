@@ -1,5 +1,11 @@
 internal import Bytes
 
+#if canImport(Glibc)
+  internal import Glibc
+#else
+  internal import Darwin
+#endif
+
 /// Header, directory and names, copied out of the file once, then verified: what is decoded from
 /// it cannot change behind the checks.
 struct FrontMatter {
@@ -62,29 +68,54 @@ extension FrontMatter {
 
   /// The permutation that sorts the names; strictly ascending, so no name appears twice.
   func nameOrder(of tensors: [IngotTensor]) throws(IngotError) -> [UInt32] {
-    try withSection(.nameOrder) { (reader) throws(IngotError) in
-      var result: [UInt32] = []
-      result.reserveCapacity(tensors.count)
-      for position in tensors.indices {
-        let index: UInt32 = try reader.integer(at: 4 * position)
-        guard index < tensors.count else {
-          throw IngotError(
-            "ingot.nameOrder", "the name order names tensor \(index) of \(tensors.count)",
-            offset: reader.baseOffset + 4 * position)
-        }
-        if let last = result.last {
-          let (left, right) = (tensors[Int(last)].name, tensors[Int(index)].name)
-          guard left.utf8.lexicographicallyPrecedes(right.utf8) else {
+    let places = nameRanges(of: tensors)
+    return try withSection(.names) { (names) throws(IngotError) in
+      try withSection(.nameOrder) { (reader) throws(IngotError) in
+        var result: [UInt32] = []
+        result.reserveCapacity(tensors.count)
+        var last = UnsafeRawBufferPointer(start: nil, count: 0)
+        for position in tensors.indices {
+          let index: UInt32 = try reader.integer(at: 4 * position)
+          guard index < tensors.count else {
             throw IngotError(
-              left.utf8.elementsEqual(right.utf8) ? "ingot.duplicate" : "ingot.nameOrder",
-              "the names are not in strictly ascending order", tensor: right,
+              "ingot.nameOrder", "the name order names tensor \(index) of \(tensors.count)",
               offset: reader.baseOffset + 4 * position)
           }
+          let name = UnsafeRawBufferPointer(rebasing: names.bytes[places[Int(index)]])
+          let order = Self.compare(last, name)
+          guard position == 0 || order < 0 else {
+            throw IngotError(
+              order == 0 ? "ingot.duplicate" : "ingot.nameOrder",
+              "the names are not in strictly ascending order", tensor: tensors[Int(index)].name,
+              offset: reader.baseOffset + 4 * position)
+          }
+          last = name
+          result.append(index)
         }
-        result.append(index)
+        return result
       }
-      return result
     }
+  }
+
+  /// Where each name lies in the names section: one after the other, as was checked.
+  private func nameRanges(of tensors: [IngotTensor]) -> [Range<Int>] {
+    var end = 0
+    return tensors.map { tensor in
+      let start = end
+      end += tensor.name.utf8.count
+      return start..<end
+    }
+  }
+
+  /// The order of two names by their bytes: negative, zero or positive.
+  private static func compare(
+    _ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer
+  ) -> Int {
+    if let first = left.baseAddress, let second = right.baseAddress {
+      let order = memcmp(first, second, min(left.count, right.count))
+      if order != 0 { return Int(order) }
+    }
+    return left.count - right.count
   }
 
   /// Every metadata entry, in ascending order of keys.

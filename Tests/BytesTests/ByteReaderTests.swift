@@ -24,9 +24,12 @@ import Testing
   }
 
   @Test func refusesWhatLiesOutside() {
-    #expect(code { (r) throws(IngotError) in _ = try r.integer(UInt8.self, at: 9) } == "bytes.outside")
-    #expect(code { (r) throws(IngotError) in _ = try r.integer(UInt64.self, at: 2) } == "bytes.outside")
-    #expect(code { (r) throws(IngotError) in _ = try r.integer(UInt8.self, at: -1) } == "bytes.outside")
+    #expect(
+      code { (r) throws(IngotError) in _ = try r.integer(UInt8.self, at: 9) } == "bytes.outside")
+    #expect(
+      code { (r) throws(IngotError) in _ = try r.integer(UInt64.self, at: 2) } == "bytes.outside")
+    #expect(
+      code { (r) throws(IngotError) in _ = try r.integer(UInt8.self, at: -1) } == "bytes.outside")
     #expect(
       code { (r) throws(IngotError) in _ = try r.slice(at: Int.max, count: Int.max) }
         == "bytes.outside")

@@ -40,7 +40,8 @@ import Testing
       } catch {
         codes[error.code, default: 0] += 1
       }
-      slowest = max(slowest, Double((ContinuousClock.now - start).components.attoseconds) * 1e-18)
+      let elapsed = (ContinuousClock.now - start).components
+      slowest = max(slowest, Double(elapsed.seconds) + Double(elapsed.attoseconds) * 1e-18)
     }
     print(
       "fuzz: \(Self.count) mutants, \(opened) opened, slowest \(slowest) s, \(codes.count) codes")

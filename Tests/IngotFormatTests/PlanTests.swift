@@ -53,7 +53,8 @@ import Testing
   @Test("ING-040, ING-045") func metadata() {
     #expect(code(metadata: [.init("Upper", .bool(true))]) == "ingot.metadata")
     #expect(code(metadata: [.init("", .bool(true))]) == "ingot.metadata")
-    #expect(code(metadata: [.init("a", .bool(true)), .init("a", .bool(true))]) == "ingot.duplicate")
+    #expect(
+      code(metadata: [.init("a", .bool(true)), .init("a", .bool(true))]) == "ingot.duplicate")
     let large = [UInt8](repeating: 0, count: (1 << 28) + 1)
     #expect(code(metadata: [.init("a", .bytes(large))]) == "ingot.limit")
   }

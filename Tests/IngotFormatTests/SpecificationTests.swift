@@ -71,3 +71,18 @@ import Testing
     return String(repeating: "0", count: max(0, width - digits.count)) + digits
   }
 }
+
+/// The JSON schemas are JSON, and name what they describe.
+@Suite struct SchemaTests {
+  @Test(arguments: ["recipe", "quantization-report", "parity-report"])
+  func schemaIsAnObject(_ name: String) throws {
+    let file = Shared.packageRoot.appendingPathComponent("formats/\(name).schema.json")
+    let schema = try #require(
+      JSONSerialization.jsonObject(with: Data(contentsOf: file)) as? [String: Any])
+    #expect(schema["$id"] as? String == "\(name).schema.json")
+    #expect(schema["$schema"] as? String == "https://json-schema.org/draft/2020-12/schema")
+    let properties = try #require(schema["properties"] as? [String: Any])
+    let required = try #require(schema["required"] as? [String])
+    #expect(Set(required).isSubset(of: properties.keys))
+  }
+}
