@@ -15,6 +15,12 @@ enum Figure {
     return minus(String(format: "%.1f", value / pow(10, Double(exponent)))) + "e\(exponent)"
   }
 
+  /// A limit as it was given: `0.05`, not `0.0500`.
+  static func limit(_ value: Double) -> String {
+    value.isFinite && (value == 0 || (abs(value) >= 1e-3 && abs(value) < 1e5))
+      ? trimmed(value.description) : number(value)
+  }
+
   /// A share as percent: `98.7 %`; never rounded up to 100 % or down to 0 %.
   static func percent(_ share: Double) -> String {
     guard share.isFinite else { return number(share) }

@@ -109,7 +109,9 @@ extension ParityCheck {
     _ name: String, _ scope: String, _ observed: Double, _ limit: Double, holds: Bool,
     what: String, bound: String, _ format: (Double) -> String
   ) {
-    let sentence = "The \(what) is \(format(observed)); \(bound) \(format(limit)) is allowed."
+    // Limits are shares or nats; shares are given and shown as percent.
+    let shown = format(1) == Figure.percent(1) ? Figure.percent(limit) : Figure.limit(limit)
+    let sentence = "The \(what) is \(format(observed)); \(bound) \(shown) is allowed."
     self.init(
       name: name, scope: scope, observed: observed, limit: limit,
       outcome: holds ? .pass : .fail,
