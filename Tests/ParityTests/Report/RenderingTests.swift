@@ -99,8 +99,11 @@ import Testing
 
   @Test func markdownKeepsItsTables() {
     let text = report().markdown
-    #expect(!text.contains("<script"))
-    #expect(!text.contains("](http"))
+    // Outside code spans, which are literal, every special character has its backslash.
+    let prose = text.replacing(#/\\./#, with: "").replacing(#/`[^`]*`/#, with: "")
+      .replacing(#/<\/?sub>/#, with: "")
+    #expect(prose.contains("script"))
+    #expect(prose.firstMatch(of: #/[<>\[\]`]/#) == nil)
     let rows = text.split(separator: "\n").filter { $0.hasPrefix("| ") }
     #expect(rows.count > 10)
   }

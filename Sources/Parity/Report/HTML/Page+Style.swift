@@ -75,6 +75,7 @@ extension Page {
     .key{display:inline-block;width:10px;height:10px;border-radius:3px;background:var(--slate)}
     .grid{stroke:var(--grid)}.axis{stroke:var(--faint)}
     .tick{fill:var(--soft);font-size:10.5px}.label{fill:var(--soft);font-size:11px}
+    .label.on{paint-order:stroke;stroke:var(--panel);stroke-width:4px;fill:var(--ink)}
     .line{fill:none;stroke-width:2;stroke-linejoin:round;stroke-linecap:round}
     .rule{stroke:var(--soft);stroke-dasharray:3 3}.limit{stroke:var(--fail);stroke-dasharray:4 3}
     .whisker{stroke:var(--copper);stroke-width:2}

@@ -78,7 +78,7 @@ struct Plot {
 
   /// A row's name at the left, its baseline just under a height.
   mutating func text(_ text: String, atTopOf height: Double) {
-    marks += "<text class=\"label\" x=\"\(x.start)\" y=\"\(y(height) + 8)\">\(text)</text>"
+    marks += "<text class=\"label on\" x=\"\(x.start)\" y=\"\(y(height) + 8)\">\(text)</text>"
   }
 
   // MARK: The figure
