@@ -118,46 +118,69 @@ struct JSONText: Sendable {
 /// Finds a repeated name: by comparing while an object is small, by hashing once it is not.
 struct JSONKeyIndex {
   private static let linearLimit = 8
-  /// Positions in `JSONCursor.keys` relative to the object's first, by hash; −1 is free.
-  private var slots: [Int32] = []
+
+  private struct Slot {
+    var hash: UInt32
+    /// Position in `JSONCursor.keys` relative to the object's first; −1 is free.
+    var position: Int32
+  }
+
+  private var slots: [Slot] = []
   private var used = 0
 
   /// False when the name is there already.
   mutating func insert(_ name: JSONText, in cursor: JSONCursor, after firstKey: Int) -> Bool {
     let count = cursor.keys.count - firstKey
+    let bytes = cursor.nameBytes(name)
     if count < Self.linearLimit {
-      let bytes = cursor.nameBytes(name)
       return !cursor.keys[firstKey...].contains { cursor.nameBytes($0) == bytes }
     }
-    if used * 2 >= slots.count {
-      grow(count: count, in: cursor, after: firstKey)
+    if slots.isEmpty { index(cursor, firstKey, count) }
+    if used * 2 >= slots.count { grow() }
+    let hash = Self.hash(bytes)
+    var slot = Int(hash) & (slots.count - 1)
+    while slots[slot].position >= 0 {
+      let other = slots[slot]
+      if other.hash == hash,
+        cursor.nameBytes(cursor.keys[firstKey + Int(other.position)]) == bytes
+      {
+        return false
+      }
+      slot = (slot + 1) & (slots.count - 1)
     }
-    let slot = find(name, in: cursor, after: firstKey)
-    guard slots[slot] < 0 else { return false }
-    slots[slot] = Int32(count)
+    // In range: an object has fewer names than its text has bytes (`JSONCursor.maximumBytes`).
+    slots[slot] = Slot(hash: hash, position: Int32(count))
     used += 1
     return true
   }
 
-  private mutating func grow(count: Int, in cursor: JSONCursor, after firstKey: Int) {
-    slots = Array(repeating: -1, count: max(64, slots.count * 2))
+  /// Enters the names that were compared one by one until now.
+  private mutating func index(_ cursor: JSONCursor, _ firstKey: Int, _ count: Int) {
+    slots = Array(repeating: Slot(hash: 0, position: -1), count: 64)
     for position in 0..<count {
-      slots[find(cursor.keys[firstKey + position], in: cursor, after: firstKey)] = Int32(position)
+      let hash = Self.hash(cursor.nameBytes(cursor.keys[firstKey + position]))
+      place(Slot(hash: hash, position: Int32(position)))
     }
     used = count
   }
 
-  /// The slot that holds this name, or the free one where it belongs.
-  private func find(_ name: JSONText, in cursor: JSONCursor, after firstKey: Int) -> Int {
-    let bytes = cursor.nameBytes(name)
+  private mutating func grow() {
+    let old = slots
+    slots = Array(repeating: Slot(hash: 0, position: -1), count: 2 * old.count)
+    for slot in old where slot.position >= 0 { place(slot) }
+  }
+
+  /// Puts a name that is known to be new into the first free slot.
+  private mutating func place(_ entry: Slot) {
+    var slot = Int(entry.hash) & (slots.count - 1)
+    while slots[slot].position >= 0 { slot = (slot + 1) & (slots.count - 1) }
+    slots[slot] = entry
+  }
+
+  private static func hash(_ bytes: ArraySlice<UInt8>) -> UInt32 {
     // The standard library's hash is seeded at random: a file cannot be made to collide.
     var hasher = Hasher()
     bytes.withUnsafeBytes { hasher.combine(bytes: $0) }
-    let mask = slots.count - 1
-    var slot = hasher.finalize() & mask
-    while slots[slot] >= 0, cursor.nameBytes(cursor.keys[firstKey + Int(slots[slot])]) != bytes {
-      slot = (slot + 1) & mask
-    }
-    return slot
+    return UInt32(truncatingIfNeeded: hasher.finalize())
   }
 }

@@ -15,10 +15,12 @@
 ///
 /// Codes thrown, all with the byte offset: `json.utf8`, `json.byteOrderMark`, `json.syntax`,
 /// `json.depth`, `json.duplicateKey`, `json.escape`, `json.number`, `json.type`, `json.range`,
-/// `json.trailing`.
+/// `json.trailing`. `json.tooLarge` has none.
 package struct JSONCursor: Sendable {
   /// Objects and arrays inside one another; as many as serde_json allows.
   package static let defaultMaximumDepth = 128
+  /// Longest text read, so that positions fit 32 bits.
+  package static let maximumBytes = Int(Int32.max)
   /// Bytes of one number. The longest exact double has 767 significant digits.
   package static let maximumNumberBytes = 1100
 
@@ -33,12 +35,15 @@ package struct JSONCursor: Sendable {
   /// Where unescaped names of open objects are kept, so that they can be compared.
   var unescapedKeys: [UInt8] = []
 
-  /// - Throws: `json.utf8` or `json.byteOrderMark`.
+  /// - Throws: `json.utf8`, `json.byteOrderMark` or `json.tooLarge`.
   package init(
     _ bytes: [UInt8], maximumDepth: Int = JSONCursor.defaultMaximumDepth
   ) throws(IngotError) {
     self.bytes = bytes
     self.maximumDepth = maximumDepth
+    guard bytes.count <= Self.maximumBytes else {
+      throw IngotError("json.tooLarge", "has \(bytes.count) bytes of JSON")
+    }
     if bytes.starts(with: [0xEF, 0xBB, 0xBF]) {
       throw IngotError(
         "json.byteOrderMark", "starts with a byte order mark, which JSON does not have", offset: 0,
