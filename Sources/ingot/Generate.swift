@@ -138,4 +138,4 @@ struct DecodingOptions: ParsableArguments {
   }
 }
 
-extension EndOfSequenceHandling: @retroactive ExpressibleByArgument {}
+extension EndOfSequenceHandling: ExpressibleByArgument {}

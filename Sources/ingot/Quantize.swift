@@ -53,7 +53,7 @@ struct Quantize: ParsableCommand {
     guard let data = FileManager.default.contents(atPath: name) else {
       throw IngotError(
         "recipe.unknown", "'\(name)' is neither a built-in recipe nor a file",
-        advice: "Built in: \(Recipe.builtInNames.joined(separator: ", ")).")
+        advice: "Built in: \(Recipe.builtInNames).")
     }
     guard let text = String(validating: data, as: UTF8.self) else {
       throw IngotError("recipe.utf8", "is not UTF-8 text", path: name)

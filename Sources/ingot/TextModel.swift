@@ -98,11 +98,11 @@ struct TextModel {
   /// have spare rows) stand for nothing.
   func decode(_ ids: [Int32]) -> String {
     let known = ids.map(Int.init).filter { $0 < tokenizer.count }
-    return (try? tokenizer.decode(known, skippingSpecialTokens: true)) ?? ""
+    return (try? tokenizer.decode(known, skipSpecial: true)) ?? ""
   }
 
   func streamingDecoder() -> StreamingDecoder {
-    StreamingDecoder(tokenizer, skippingSpecialTokens: true)
+    StreamingDecoder(tokenizer, skipSpecial: true)
   }
 
   func append(_ token: Int32, to decoder: inout StreamingDecoder) -> String {
