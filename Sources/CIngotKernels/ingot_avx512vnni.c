@@ -25,6 +25,48 @@
 #include "ingot_dense.h"
 #include "ingot_panels_x86.h"
 
+/// 16 × 16 numbers turned in four steps: within pairs, quads, and 128-bit lanes twice.
+INGOT_INLINE void ingot_transpose_avx512vnni(const f32x16 *in, float *out, int64_t stride) {
+  __m512 a[16], b[16];
+  INGOT_UNROLL
+  for (int i = 0; i < 16; i += 2) {
+    a[i] = _mm512_unpacklo_ps((__m512)in[i], (__m512)in[i + 1]);
+    a[i + 1] = _mm512_unpackhi_ps((__m512)in[i], (__m512)in[i + 1]);
+  }
+  INGOT_UNROLL
+  for (int i = 0; i < 16; i += 4) {
+    for (int k = 0; k < 2; k++) {
+      const __m512d low = (__m512d)a[i + k], high = (__m512d)a[i + k + 2];
+      b[i + 2 * k] = (__m512)_mm512_unpacklo_pd(low, high);
+      b[i + 2 * k + 1] = (__m512)_mm512_unpackhi_pd(low, high);
+    }
+  }
+  // b[4r + c] holds column c of each 128-bit lane for rows 4r … 4r + 3.
+  INGOT_UNROLL
+  for (int c = 0; c < 4; c++) {
+    const __m512 even_low = _mm512_shuffle_f32x4(b[c], b[4 + c], 0x88);
+    const __m512 odd_low = _mm512_shuffle_f32x4(b[c], b[4 + c], 0xDD);
+    const __m512 even_high = _mm512_shuffle_f32x4(b[8 + c], b[12 + c], 0x88);
+    const __m512 odd_high = _mm512_shuffle_f32x4(b[8 + c], b[12 + c], 0xDD);
+    _mm512_storeu_ps(out + c * stride, _mm512_shuffle_f32x4(even_low, even_high, 0x88));
+    _mm512_storeu_ps(out + (4 + c) * stride, _mm512_shuffle_f32x4(odd_low, odd_high, 0x88));
+    _mm512_storeu_ps(out + (8 + c) * stride, _mm512_shuffle_f32x4(even_low, even_high, 0xDD));
+    _mm512_storeu_ps(out + (12 + c) * stride, _mm512_shuffle_f32x4(odd_low, odd_high, 0xDD));
+  }
+}
+
+static void ingot_unpack_signed_avx512vnni(
+    const ingot_tiled *w, const uint8_t *tile, int64_t first, int64_t count, int8_t *codes) {
+  float scales[PANEL_COLUMNS / 16 * 16] __attribute__((aligned(64)));
+  ingot_unpack(w, tile, first, count, 0, (uint8_t *)codes, scales);
+}
+
+#define INGOT_GEMM_VECTORS 2
+#define INGOT_GEMM_TOKENS 12
+#define INGOT_TRANSPOSE ingot_transpose_avx512vnni
+#define INGOT_UNPACK_SIGNED ingot_unpack_signed_avx512vnni
+#include "ingot_gemm.h"
+
 /// Tokens that one call of `stream` or `block` keeps in registers.
 enum { STREAM_TOKENS = 8, BLOCK_TOKENS = 12 };
 
@@ -288,7 +330,9 @@ const ingot_kernels ingot_kernels_avx512vnni = {
     .quantize = ingot_quantize_f32_s8_avx512vnni,
     .multiply_tiled = ingot_multiply_tiled_avx512vnni,
     .multiply_dense = ingot_multiply_dense_dots_avx512vnni,
-    .multiply_dequantized = ingot_multiply_dequantized_rows_avx512vnni,
+    .pack = ingot_pack_f32_avx512vnni,
+    .multiply_dense_packed = ingot_multiply_dense_packed_avx512vnni,
+    .multiply_dequantized = ingot_multiply_dequantized_avx512vnni,
     .rms_norm = ingot_rms_norm_f32_avx512vnni,
     .head_norm_rope = ingot_head_norm_rope_f32_avx512vnni,
     .swiglu = ingot_swiglu_f32_avx512vnni,

@@ -61,26 +61,27 @@ INGOT_INLINE void INGOT_NAME(dense_block)(
       out[t * all_rows + row + r] = ingot_sum16(sum[r * tokens + t]);
 }
 
-INGOT_INLINE void INGOT_NAME(dense_tokens)(
-    const void *weights, int32_t type, int64_t rows, int64_t columns, int64_t first, int64_t end,
-    const float *x, float *out, int tokens) {
-  int64_t row = first;
-  for (; row + 4 <= end; row += 4)
-    INGOT_NAME(dense_block)(weights, type, row, rows, columns, x, out, 4, tokens);
-  for (; row < end; row++)
-    INGOT_NAME(dense_block)(weights, type, row, rows, columns, x, out, 1, tokens);
+/// A few rows × all tokens: the rows stay in the first-level cache.
+INGOT_INLINE void INGOT_NAME(dense_rows)(
+    const void *weights, int32_t type, int64_t row, int64_t all_rows, int64_t columns,
+    const float *x, int64_t tokens, float *out, int rows) {
+  int64_t t = 0;
+  for (; t + 4 <= tokens; t += 4)
+    INGOT_NAME(dense_block)(
+        weights, type, row, all_rows, columns, x + t * columns, out + t * all_rows, rows, 4);
+  for (; t < tokens; t++)
+    INGOT_NAME(dense_block)(
+        weights, type, row, all_rows, columns, x + t * columns, out + t * all_rows, rows, 1);
 }
 
 INGOT_INLINE void INGOT_NAME(dense_type)(
     const void *weights, int32_t type, int64_t rows, int64_t columns, int64_t first, int64_t end,
     const float *x, int64_t tokens, float *out) {
-  int64_t t = 0;
-  for (; t + 4 <= tokens; t += 4)
-    INGOT_NAME(dense_tokens)(
-        weights, type, rows, columns, first, end, x + t * columns, out + t * rows, 4);
-  for (; t < tokens; t++)
-    INGOT_NAME(dense_tokens)(
-        weights, type, rows, columns, first, end, x + t * columns, out + t * rows, 1);
+  int64_t row = first;
+  for (; row + 4 <= end; row += 4)
+    INGOT_NAME(dense_rows)(weights, type, row, rows, columns, x, tokens, out, 4);
+  for (; row < end; row++)
+    INGOT_NAME(dense_rows)(weights, type, row, rows, columns, x, tokens, out, 1);
 }
 
 static void INGOT_NAME(multiply_dense_dots)(
@@ -96,23 +97,5 @@ static void INGOT_NAME(multiply_dense_dots)(
       break;
     default:
       INGOT_NAME(dense_type)(weights, INGOT_BF16, rows, columns, first, end, x, tokens, out);
-  }
-}
-
-/// Dequantizes a row at a time into scratch; `columns` at most INGOT_MULTIPLY_SCRATCH / 4.
-static void INGOT_NAME(multiply_dequantized_rows)(
-    const ingot_tiled *w, int64_t first, int64_t end, const float *x, int64_t tokens, float *out,
-    void *scratch) {
-  float *row = scratch;
-  const int64_t last = end * INGOT_LANES < w->rows ? end * INGOT_LANES : w->rows;
-  for (int64_t r = first * INGOT_LANES; r < last; r++) {
-    ingot_dequantize_row(w, r, row);
-    for (int64_t t = 0; t < tokens; t++) {
-      f32x16 sum = ingot_splat(0);
-      for (int64_t c = 0; c < w->columns; c += 16)
-        sum = INGOT_MULTIPLY_ADD(
-            ingot_load(row + c), ingot_load(x + t * w->columns + c), sum);
-      out[t * w->rows + r] = ingot_sum16(sum);
-    }
   }
 }

@@ -6,12 +6,15 @@
 // Fused products are library calls without FMA instructions.
 #define INGOT_MULTIPLY_ADD(a, b, c) ((a) * (b) + (c))
 #define INGOT_ACCUMULATORS 4
+#define INGOT_GEMM_VECTORS 1
+#define INGOT_GEMM_TOKENS 4
 #include "ingot_vector.h"
 
 #include "ingot_elementwise.h"
 #include "ingot_quantized_input.h"
 #include "ingot_attention.h"
 #include "ingot_dense.h"
+#include "ingot_gemm.h"
 
 /// The integer a weight's code stands for: q, q, q − z or level[i].
 static int32_t ingot_weight(
@@ -136,7 +139,9 @@ const ingot_kernels ingot_kernels_scalar = {
     .quantize = ingot_quantize_f32_s8_scalar,
     .multiply_tiled = ingot_multiply_tiled_scalar,
     .multiply_dense = ingot_multiply_dense_dots_scalar,
-    .multiply_dequantized = ingot_multiply_dequantized_rows_scalar,
+    .pack = ingot_pack_f32_scalar,
+    .multiply_dense_packed = ingot_multiply_dense_packed_scalar,
+    .multiply_dequantized = ingot_multiply_dequantized_scalar,
     .rms_norm = ingot_rms_norm_f32_scalar,
     .head_norm_rope = ingot_head_norm_rope_f32_scalar,
     .swiglu = ingot_swiglu_f32_scalar,

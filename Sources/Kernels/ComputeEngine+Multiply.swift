@@ -19,27 +19,62 @@ extension ComputeEngine {
     guard tokens > 0, let columns = weights.first?.columns else { return }
     precondition(weights.allSatisfy { $0.columns == columns }, "weights differ in columns")
     var quantized: ingot_activations?
+    var packed: UnsafePointer<Float>?
+    func packedOnce() -> UnsafePointer<Float> {
+      let result = packed ?? pack(input, tokens: tokens, columns: columns)
+      packed = result
+      return result
+    }
     for (matrix, output) in zip(weights, outputs) {
       switch matrix.storage {
+      case .dense(let type) where tokens < Self.packedTokens:
+        multiplyDense(
+          matrix, type, functions.multiply_dense, input: input, tokens: tokens, output: output)
       case .dense(let type):
-        multiplyDense(matrix, type, input: input, tokens: tokens, output: output)
+        multiplyDense(
+          matrix, type, functions.multiply_dense_packed, input: packedOnce(), tokens: tokens,
+          output: output)
       case .tiled where arithmetic == .quantized:
         let activations = quantized ?? quantize(input, tokens: tokens, for: weights)
         quantized = activations
         multiplyTiled(matrix, activations, output: output)
       case .tiled:
-        multiplyDequantized(matrix, input: input, tokens: tokens, output: output)
+        multiplyDequantized(matrix, input: packedOnce(), tokens: tokens, output: output)
       }
     }
   }
 
+  /// From here on turning weights into panels costs less than it saves.
+  private static let packedTokens = 24
+
+  private func pack(
+    _ input: UnsafePointer<Float>, tokens: Int, columns: Int
+  ) -> UnsafePointer<Float> {
+    let padded = (tokens + 15) / 16 * 16
+    let packed = packedInput.reserve(padded * columns * MemoryLayout<Float>.size)
+      .assumingMemoryBound(to: Float.self)
+    let operation = functions.pack!
+    split(padded, unit: 4, cost: columns) { _, range in
+      operation(
+        input, Int64(range.lowerBound), Int64(range.upperBound), Int64(tokens), Int64(columns),
+        packed)
+    }
+    return UnsafePointer(packed)
+  }
+
+  private typealias DenseProduct =
+    @convention(c) (
+      UnsafeRawPointer?, Int32, Int64, Int64, Int64, Int64, UnsafePointer<Float>?, Int64,
+      UnsafeMutablePointer<Float>?, UnsafeMutableRawPointer?
+    ) -> Void
+
   private func multiplyDense(
-    _ matrix: WeightMatrix, _ type: ElementType, input: UnsafePointer<Float>, tokens: Int,
-    output: UnsafeMutablePointer<Float>
+    _ matrix: WeightMatrix, _ type: ElementType, _ operation: DenseProduct?,
+    input: UnsafePointer<Float>, tokens: Int, output: UnsafeMutablePointer<Float>
   ) {
+    guard let operation else { return }
     let (base, stride) = scratch(bytesPerThread: INGOT_MULTIPLY_SCRATCH)
-    let operation = functions.multiply_dense!
-    split(matrix.rows, unit: 16, cost: matrix.columns * tokens / 8) { worker, rows in
+    split(matrix.rows, unit: 32, cost: matrix.columns * tokens / 8) { worker, rows in
       operation(
         matrix.base, Int32(type.rawValue), Int64(matrix.rows), Int64(matrix.columns),
         Int64(rows.lowerBound), Int64(rows.upperBound), input, Int64(tokens), output,
@@ -51,11 +86,11 @@ extension ComputeEngine {
     _ matrix: WeightMatrix, input: UnsafePointer<Float>, tokens: Int,
     output: UnsafeMutablePointer<Float>
   ) {
-    let bytes = max(INGOT_MULTIPLY_SCRATCH, matrix.columns * 4)
-    let (base, stride) = scratch(bytesPerThread: bytes)
+    let (base, stride) = scratch(bytesPerThread: INGOT_MULTIPLY_SCRATCH)
     let operation = functions.multiply_dequantized!
     matrix.withTiled { view in
-      split(tileCount(matrix), cost: 16 * matrix.columns * tokens / 8) { worker, tiles in
+      split(tileCount(matrix), unit: 2, cost: 16 * matrix.columns * tokens / 8) {
+        worker, tiles in
         operation(
           view, Int64(tiles.lowerBound), Int64(tiles.upperBound), input, Int64(tokens), output,
           base + worker * stride)
@@ -72,7 +107,7 @@ extension ComputeEngine {
     let cost = 16 * matrix.columns * Int(activations.tokens) / 64
     withUnsafePointer(to: activations) { activations in
       matrix.withTiled { view in
-        split(tileCount(matrix), cost: cost) { worker, tiles in
+        split(tileCount(matrix), unit: 2, cost: cost) { worker, tiles in
           operation(
             view, activations, Int64(tiles.lowerBound), Int64(tiles.upperBound), output,
             base + worker * stride)

@@ -13,6 +13,8 @@ package final class ComputeEngine {
   var threadScratch = AlignedMemory()
   /// Quantized activations.
   var activations = AlignedMemory()
+  /// f32 activations in the order that products of many tokens want.
+  var packedInput = AlignedMemory()
 
   package init(pool: ThreadPool, kernels: KernelTable = .selected) {
     self.pool = pool

@@ -50,7 +50,7 @@ enum Fixture {
     let owner = TestBytes(count: layout.payloadBytes)
     let bytes = owner.bytes
     for index in bytes.indices { bytes[index] = UInt8.random(in: 0...255, using: &random) }
-    bytes[0..<64].enumerated().forEach { bytes[$0.offset] = 0 }
+    for index in 0..<64 { bytes[index] = 0 }
     let levels: [Int8] = [
       -113, -88, -68, -52, -38, -25, -14, -3, 8, 19, 31, 44, 59, 77, 98, 127,
     ]
@@ -117,7 +117,7 @@ func product(
   let poison: Float = 12345
   let counts = weights.map { $0.rows * tokens + 32 }
   let pointers = counts.map { UnsafeMutablePointer<Float>.allocate(capacity: $0) }
-  defer { pointers.forEach { $0.deallocate() } }
+  defer { for pointer in pointers { pointer.deallocate() } }
   for (pointer, count) in zip(pointers, counts) {
     pointer.initialize(repeating: poison, count: count)
   }

@@ -128,11 +128,20 @@ typedef struct ingot_kernels {
 
   // Float products. Their rounding may differ between tables.
 
-  /// Rows [first, end) of row-major weights with row-major f32 `x`: `out[token * rows + row]`.
+  /// Rows [first, end) of row-major weights with few tokens of row-major f32 `x`:
+  /// `out[token * rows + row]`.
   void (*multiply_dense)(
       const void *weights, int32_t type, int64_t rows, int64_t columns, int64_t first,
       int64_t end, const float *x, int64_t tokens, float *out, void *scratch);
-  /// Rows of tiles [first, end), dequantized, with f32 `x`.
+  /// Tokens [first, end) of row-major `x` in the order `[token / 4][column][token % 4]`; `first` is
+  /// a multiple of 4 and `end` may exceed `tokens`, for zeros.
+  void (*pack)(
+      const float *x, int64_t first, int64_t end, int64_t tokens, int64_t columns, float *out);
+  /// The same product with many tokens of packed `x`; tokens padded with zeros to whole 16.
+  void (*multiply_dense_packed)(
+      const void *weights, int32_t type, int64_t rows, int64_t columns, int64_t first,
+      int64_t end, const float *x, int64_t tokens, float *out, void *scratch);
+  /// Rows of tiles [first, end), dequantized, with packed f32 `x`.
   void (*multiply_dequantized)(
       const ingot_tiled *weights, int64_t first, int64_t end, const float *x, int64_t tokens,
       float *out, void *scratch);
