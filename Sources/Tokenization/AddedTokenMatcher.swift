@@ -26,6 +26,9 @@ struct AddedTokenMatcher: Sendable {
   var isEmpty: Bool { entries.isEmpty }
 
   /// All matches, in order; `text` is well-formed UTF-8.
+  ///
+  /// A token that begins with white space which the one before took is found all the same, and the
+  /// text goes on behind its own end, so that ranges can overlap: as in the reference.
   func matches(in text: borrowing Span<UInt8>) -> [Match] {
     guard !isEmpty else { return [] }
     var matches: [Match] = []
@@ -113,9 +116,7 @@ extension AddedTokenMatcher {
         end += classes.classes(in: text, at: end).length
       }
     }
-    // White space that the token before took can reach into this one.
-    start = max(start, used)
-    return Match(id: entry.id, range: start..<max(start, end))
+    return Match(id: entry.id, range: start..<end)
   }
 
   private func isSpace(at position: Int, in text: borrowing Span<UInt8>) -> Bool {

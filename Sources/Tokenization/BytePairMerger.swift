@@ -33,20 +33,33 @@ struct BytePairMerger {
   private mutating func mergeByScanning() {
     merges.removeAll(keepingCapacity: true)
     for index in 0..<ids.count - 1 { merges.append(tables.merge(ids[index], ids[index + 1])) }
+    let count = Self.merge(&ids, &merges, tables)
+    ids.removeSubrange(count...)
+  }
+
+  /// Merges until nothing can be, and returns how many symbols are left at the front of `symbols`.
+  private static func merge(
+    _ symbols: inout [UInt32], _ neighbours: inout [TokenizerTables.Merge],
+    _ tables: TokenizerTables
+  ) -> Int {
+    var count = symbols.count
+    var ids = symbols.mutableSpan
+    var merges = neighbours.mutableSpan
     while true {
       var best = TokenizerTables.noMerge
       var position = 0
       // Equal merges have equal rank, and a rank has one merge: `<` finds the leftmost.
-      for index in merges.indices where merges[index] < best {
+      for index in 0..<count - 1 where merges[index] < best {
         best = merges[index]
         position = index
       }
-      guard best != TokenizerTables.noMerge else { return }
+      guard best != TokenizerTables.noMerge else { return count }
       ids[position] = UInt32(truncatingIfNeeded: best)
-      ids.remove(at: position + 1)
-      merges.remove(at: position)
+      count -= 1
+      for index in position + 1..<max(count, position + 1) { ids[index] = ids[index + 1] }
+      for index in position..<max(count - 1, position) { merges[index] = merges[index + 1] }
       if position > 0 { merges[position - 1] = tables.merge(ids[position - 1], ids[position]) }
-      if position < merges.count {
+      if position + 1 < count {
         merges[position] = tables.merge(ids[position], ids[position + 1])
       }
     }

@@ -13,18 +13,12 @@ public import Bytes
 /// may be used from any number of threads.
 public final class Tokenizer: Sendable {
   let tables: TokenizerTables
+  /// Keeps the bytes of `tables` alive.
+  private let owner: any AnyObject & Sendable
   private let normalizer = Normalizer()
   private let preTokenizer = PreTokenizer()
   private let rawMatcher: AddedTokenMatcher
   private let normalizedMatcher: AddedTokenMatcher
-
-  init(tables: TokenizerTables) {
-    self.tables = tables
-    let rawCount = tables.layout.rawAddedCount
-    rawMatcher = AddedTokenMatcher(tables: tables, entries: 0..<rawCount)
-    normalizedMatcher = AddedTokenMatcher(
-      tables: tables, entries: rawCount..<tables.layout.addedCount)
-  }
 
   /// Opens the mapped form in place (`formats/tokenizer.md`).
   ///
@@ -33,15 +27,21 @@ public final class Tokenizer: Sendable {
   ///   - owner: keeps the bytes mapped.
   /// - Throws: `tokenizer.blob` when the structure is damaged, `tokenizer.version`.
   /// - Complexity: constant in the vocabulary, linear in the added tokens.
-  public convenience init(
+  public init(
     blob: UnsafeRawBufferPointer, owner: any AnyObject & Sendable
   ) throws(IngotError) {
-    self.init(tables: try TokenizerTables(blob: blob, owner: owner))
+    tables = try TokenizerTables(blob: blob)
+    self.owner = owner
+    let rawCount = tables.layout.rawAddedCount
+    rawMatcher = AddedTokenMatcher(tables: tables, entries: 0..<rawCount)
+    normalizedMatcher = AddedTokenMatcher(
+      tables: tables, entries: rawCount..<tables.layout.addedCount)
   }
 
   /// Opens the mapped form from a copy of its bytes.
   public convenience init(blob: [UInt8]) throws(IngotError) {
-    self.init(tables: try OwnedBytes(blob).tables())
+    let bytes = OwnedBytes(blob)
+    try self.init(blob: bytes.bytes, owner: bytes)
   }
 
   /// Ids are below this.

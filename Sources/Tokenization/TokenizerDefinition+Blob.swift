@@ -16,8 +16,9 @@ extension TokenizerDefinition {
 
   /// The tokens that their own bytes merge into, in ascending order of id.
   private func wholePieces(tables blob: [UInt8]) throws(IngotError) -> [Int] {
-    let tables = try OwnedBytes(blob).tables()
-    var merger = BytePairMerger(tables: tables)
+    let bytes = OwnedBytes(blob)
+    defer { withExtendedLifetime(bytes) {} }
+    var merger = BytePairMerger(tables: try TokenizerTables(blob: bytes.bytes))
     var pieces: [Int] = []
     var encoded: [Int] = []
     for (id, token) in tokens.enumerated() {
@@ -42,9 +43,8 @@ final class OwnedBytes: Sendable {
 
   deinit { buffer.deallocate() }
 
-  func tables() throws(IngotError) -> TokenizerTables {
-    try TokenizerTables(blob: UnsafeRawBufferPointer(buffer), owner: self)
-  }
+  /// Valid while this object is alive.
+  var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(buffer) }
 }
 
 /// Lays out the sections of the mapped form.
@@ -139,13 +139,21 @@ private struct TokenSections {
       if let added = addedByID[id] {
         flag |= TokenizerLayout.TokenFlag.defined | TokenizerLayout.TokenFlag.added
         if added.isSpecial { flag |= TokenizerLayout.TokenFlag.special }
-        bytes += token ?? ByteAlphabet.bytes(of: Array(added.content.utf8))
+        bytes += token ?? ByteAlphabet.bytes(of: added.searchedText(Normalizer()))
       } else if let token {
         bytes += token
       }
       flags.append(flag)
       offsets.append(UInt32(bytes.count))
     }
+  }
+}
+
+extension TokenizerDefinition.AddedToken {
+  /// The text it is looked for by, and decodes to.
+  fileprivate func searchedText(_ normalizer: Normalizer) -> [UInt8] {
+    let content = Array(content.utf8)
+    return isNormalized ? normalizer.normalized(content.span) ?? content : content
   }
 }
 
@@ -160,9 +168,7 @@ private struct AddedSection {
     let normalizer = Normalizer()
     for isNormalized in [false, true] {
       let group = tokens.filter { $0.isNormalized == isNormalized }.map { token in
-        let content = Array(token.content.utf8)
-        let text = isNormalized ? normalizer.normalized(content.span) ?? content : content
-        return (token: token, text: text)
+        (token: token, text: token.searchedText(normalizer))
       }
       // Normalisation can make two contents equal; then the lower id comes first.
       for (token, text) in group.sorted(by: { left, right in

@@ -5,21 +5,31 @@ internal import Bytes
 /// Only the header is checked at opening. Every number read later is checked where it is used, so
 /// a damaged file gives wrong tokens or an error, never an access out of bounds and never a loop
 /// without end: chains of slots are followed for at most `maximumProbes` steps.
+///
+/// Counts no references, so that the loops of encoding do not either: who makes this keeps the bytes
+/// alive while it is used.
 struct TokenizerTables: Sendable {
   let layout: TokenizerLayout
-  // Safe: read-only, and `owner` keeps the memory alive as long as this value.
+  // Safe: read-only; alive by the contract above.
   private nonisolated(unsafe) let base: UnsafeRawPointer
-  private let owner: any AnyObject & Sendable
+  // Where the sections are, computed once.
+  private let tokenOffsets: Int
+  private let tokenFlags: Int
+  private let tokenBytes: Int
+  private let mergeTable: Int
+  private let pieceTable: Int
 
-  /// - Parameters:
-  ///   - blob: bytes as `formats/tokenizer.md` describes; any alignment.
-  ///   - owner: keeps the bytes alive and unchanged.
+  /// - Parameter blob: bytes as `formats/tokenizer.md` describes, at any alignment.
   /// - Throws: `tokenizer.blob`, `tokenizer.version`.
-  init(blob: UnsafeRawBufferPointer, owner: any AnyObject & Sendable) throws(IngotError) {
+  init(blob: UnsafeRawBufferPointer) throws(IngotError) {
     layout = try TokenizerLayout(header: blob)
     guard let address = blob.baseAddress else { throw TokenizerLayout.damaged("is empty") }
     base = address
-    self.owner = owner
+    tokenOffsets = layout.tokenOffsets
+    tokenFlags = layout.tokenFlags
+    tokenBytes = layout.tokenBytes
+    mergeTable = layout.mergeTable
+    pieceTable = layout.pieceTable
   }
 
   // Safe (this function and the next): callers stay inside a section; sections were checked to
@@ -46,7 +56,7 @@ extension TokenizerTables {
   /// The flags of a token; `id` must be below the count.
   func flags(of id: Int) -> UInt8 {
     precondition(id >= 0 && id < layout.tokenCount)
-    return load8(layout.tokenFlags + id)
+    return load8(tokenFlags + id)
   }
 
   /// The bytes that a token stands for, none for an id without a token, nil when the table is
@@ -54,10 +64,10 @@ extension TokenizerTables {
   @inline(__always)
   func bytes(of id: Int) -> UnsafeRawBufferPointer? {
     precondition(id >= 0 && id < layout.tokenCount)
-    let start = Int(load32(layout.tokenOffsets + id * 4))
-    let end = Int(load32(layout.tokenOffsets + id * 4 + 4))
+    let start = Int(load32(tokenOffsets + id * 4))
+    let end = Int(load32(tokenOffsets + id * 4 + 4))
     guard start <= end, end <= layout.tokenBytesCount else { return nil }
-    return UnsafeRawBufferPointer(start: base + layout.tokenBytes + start, count: end - start)
+    return UnsafeRawBufferPointer(start: base + tokenBytes + start, count: end - start)
   }
 }
 
@@ -74,7 +84,7 @@ extension TokenizerTables {
     let mask = layout.mergeSlots - 1
     var slot = Int(truncatingIfNeeded: TokenizerLayout.hash(left: left, right: right)) & mask
     for _ in 0..<layout.mergeProbes {
-      let entry = layout.mergeTable + slot * TokenizerLayout.mergeEntryBytes
+      let entry = mergeTable + slot * TokenizerLayout.mergeEntryBytes
       let key = load32(entry)
       if key == left, load32(entry + 4) == right {
         let rank = load32(entry + 8)
@@ -97,7 +107,7 @@ extension TokenizerTables {
     let mask = layout.pieceSlots - 1
     var slot = Int(truncatingIfNeeded: hash) & mask
     for _ in 0..<layout.pieceProbes {
-      let entry = layout.pieceTable + slot * TokenizerLayout.pieceEntryBytes
+      let entry = pieceTable + slot * TokenizerLayout.pieceEntryBytes
       let id = load32(entry + 4)
       if id == TokenizerLayout.noToken { return nil }
       if load32(entry) == tag, id < layout.tokenCount, isEqual(Int(id), range, in: text) {

@@ -16,13 +16,16 @@ struct UnicodeClasses: Sendable {
 
   /// No code point from here on has a class (the last letter is U+323AF).
   private static let limit = 0x32400
-  private let table: [UInt8]
+  // Safe: filled once below, read-only from then on, never freed; `limit` bytes long.
+  private nonisolated(unsafe) let table: UnsafePointer<UInt8>
 
-  /// Filling 200 KiB takes well below a millisecond; done once, when first needed.
+  /// Filling 200 KiB takes well below a millisecond; done once, when first needed. A pointer, not
+  /// an array: the matcher's loops must not count references.
   static let shared = UnicodeClasses()
 
   private init() {
-    var table = [UInt8](repeating: 0, count: Self.limit)
+    let table = UnsafeMutablePointer<UInt8>.allocate(capacity: Self.limit)
+    table.initialize(repeating: 0, count: Self.limit)
     func add(_ ranges: [UInt32], _ bit: UInt8) {
       for index in stride(from: 0, to: ranges.count, by: 2) {
         for point in ranges[index]...ranges[index + 1] { table[Int(point)] |= bit }
@@ -33,7 +36,7 @@ struct UnicodeClasses: Sendable {
     add(Self.spaceRanges, Self.space)
     add(Self.compositionRanges, Self.composes)
     for newline in [0x0A, 0x0D] { table[newline] |= Self.newline }
-    self.table = table
+    self.table = UnsafePointer(table)
   }
 
   /// `\s`: the property White_Space, unchanged since Unicode 6.3.
@@ -44,7 +47,8 @@ struct UnicodeClasses: Sendable {
 
   @inline(__always)
   subscript(codePoint: Int) -> UInt8 {
-    codePoint < Self.limit ? table[codePoint] : 0
+    // Safe: the index is checked on both sides; code points are not negative anyway.
+    UInt(bitPattern: codePoint) < UInt(bitPattern: Self.limit) ? table[codePoint] : 0
   }
 }
 
@@ -55,7 +59,7 @@ extension UnicodeClasses {
     in text: borrowing Span<UInt8>, at position: Int
   ) -> (classes: UInt8, length: Int) {
     let lead = text[position]
-    if lead < 0x80 { return (table[Int(lead)], 1) }
+    if lead < 0x80 { return (self[Int(lead)], 1) }
     let (value, length) = Self.scalar(in: text, at: position)
     return (self[value], length)
   }

@@ -110,6 +110,9 @@ struct AddedTokenTests {
     #expect(try encode("a \u{3000}<m> b", [left, right]) == [97, 400, 32, 98])
     #expect(try encode("a <n> \n b", [left, right]) == [97, 32, 401, 98])
     #expect(try encode("<n>  <m>", [left, right]) == [401, 400])
+    // As in the reference: the spaces are taken, yet found again, and the text goes on behind them.
+    let spaces = AddedToken(id: 402, content: "  ")
+    #expect(try encode("<n>   a", [right, spaces]) == [401, 402, 32, 97])
   }
 
   @Test func countsOnlyAsAWord() throws {
