@@ -87,7 +87,7 @@ let package = Package(
     tests("CheckpointsTests", ["Checkpoints"]),
     tests("IngotFormatTests", ["IngotFormat"]),
     tests("KernelsTests", ["Kernels"]),
-    tests("QuantizationTests", ["Quantization", "Kernels"]),
+    tests("QuantizationTests", ["Quantization", "Kernels", "Checkpoints"]),
     tests("TokenizationTests", ["Tokenization", "Checkpoints"]),
     tests("CastingTests", ["Casting", "Checkpoints", "IngotFormat", "Quantization", "Kernels"]),
     tests(

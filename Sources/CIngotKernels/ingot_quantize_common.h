@@ -95,8 +95,9 @@ typedef struct ingot_quantize_sums {
   double dequantized[INGOT_QUANTIZE_LANES];
   double product[INGOT_QUANTIZE_LANES];
   float max_error[INGOT_QUANTIZE_LANES];
-  float lowest[INGOT_QUANTIZE_LANES];
-  float highest[INGOT_QUANTIZE_LANES];
+  /// The first weight, and whether another one differs from it.
+  float first[INGOT_QUANTIZE_LANES];
+  int32_t varies[INGOT_QUANTIZE_LANES];
   int32_t vanished[INGOT_QUANTIZE_LANES];
 } ingot_quantize_sums;
 
@@ -113,8 +114,8 @@ INGOT_QUANTIZE_INLINE void ingot_quantize_finish(
     result->dequantized += sums->dequantized[row] * (unit * unit);
     result->product += sums->product[row] * (unit * unit);
     if (sums->max_error[row] > largest) largest = sums->max_error[row];
-    if (sums->lowest[row] == sums->highest[row]) {
-      if (sums->lowest[row] == 0) result->dead_rows++;
+    if (!sums->varies[row]) {
+      if (sums->first[row] == 0) result->dead_rows++;
       else result->constant_rows++;
     }
     result->vanished_groups += sums->vanished[row];

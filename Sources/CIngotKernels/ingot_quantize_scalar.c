@@ -221,8 +221,7 @@ static void encode_group(
     dequantized = dequantized + v * v;
     product = product + w * v;
     if (magnitude(difference) > sums->max_error[row]) sums->max_error[row] = magnitude(difference);
-    if (w < sums->lowest[row]) sums->lowest[row] = w;
-    if (w > sums->highest[row]) sums->highest[row] = w;
+    if (w != sums->first[row]) sums->varies[row] = 1;
   }
   sums->error[row] += error;
   sums->source[row] += source;
@@ -259,7 +258,7 @@ static void quantize_tile(
         }
         group.weights[i] = weight * inverse;
         largest = magnitude(group.weights[i]) > largest ? magnitude(group.weights[i]) : largest;
-        if (g == 0 && i == 0) sums.lowest[row] = sums.highest[row] = group.weights[0];
+        if (g == 0 && i == 0) sums.first[row] = group.weights[0];
       }
       maxima[g * 16 + row] = largest;
       uint16_t bits;

@@ -210,8 +210,8 @@ INGOT_QUANTIZE_INLINE group_scales choose_scales(
 /// Per-row sums as vectors; stored to `ingot_quantize_sums` at the end of a tile.
 typedef struct tile_sums {
   f64x16 error, source, dequantized, product;
-  f32x16 max_error, lowest, highest;
-  s32x16 vanished;
+  f32x16 max_error, first;
+  s32x16 varies, vanished;
 } tile_sums;
 
 INGOT_QUANTIZE_INLINE void encode_group(
@@ -220,7 +220,8 @@ INGOT_QUANTIZE_INLINE void encode_group(
   const ingot_quantize_task *task = group->task;
   f32x16 inverse = scales->value != 0 ? 1 / scales->value : (f32x16)0.0f;
   f32x16 error = (f32x16)0.0f, source = error, dequantized = error, product = error;
-  f32x16 max_error = sums->max_error;
+  f32x16 max_error = sums->max_error, first = sums->first;
+  s32x16 varies = sums->varies;
   s32x16 offset = kind == QUANTIZE_INT4Z ? scales->zero : (s32x16)(kind == QUANTIZE_INT4 ? 8 : 0);
   s32x16 words[INGOT_QUANTIZE_CHUNK / 4];
   for (int32_t i = 0; i < task->group; i += 4) {
@@ -242,10 +243,12 @@ INGOT_QUANTIZE_INLINE void encode_group(
       dequantized = dequantized + v * v;
       product = product + w * v;
       max_error = gap > max_error ? gap : max_error;
+      varies |= w != first;
     }
     words[i / 4] = word;
   }
   sums->max_error = max_error;
+  sums->varies = varies;
   sums->error += __builtin_convertvector(error, f64x16);
   sums->source += __builtin_convertvector(source, f64x16);
   sums->dequantized += __builtin_convertvector(dequantized, f64x16);
@@ -385,9 +388,7 @@ INGOT_QUANTIZE_INLINE void quantize_tile_of(
     }
     group_range range = measure_group(weights + at, task->group, inverse);
     maxima[index] = MAGNITUDE(range.extreme);
-    if (index == 0) sums.lowest = sums.highest = weights[0];
-    sums.lowest = range.lowest < sums.lowest ? range.lowest : sums.lowest;
-    sums.highest = range.highest > sums.highest ? range.highest : sums.highest;
+    if (index == 0) sums.first = weights[0];
     group.weights = group.products = weights + at;
     group.low = (f32x16)(kind == QUANTIZE_INT8 ? -127.0f : kind == QUANTIZE_INT4Z ? 0.0f : -8.0f);
     group.high = (f32x16)(kind == QUANTIZE_INT8 ? 127.0f : kind == QUANTIZE_INT4Z ? 15.0f : 7.0f);
@@ -409,8 +410,8 @@ INGOT_QUANTIZE_INLINE void quantize_tile_of(
   memcpy(stored.dequantized, &sums.dequantized, sizeof stored.dequantized);
   memcpy(stored.product, &sums.product, sizeof stored.product);
   memcpy(stored.max_error, &sums.max_error, sizeof stored.max_error);
-  memcpy(stored.lowest, &sums.lowest, sizeof stored.lowest);
-  memcpy(stored.highest, &sums.highest, sizeof stored.highest);
+  memcpy(stored.first, &sums.first, sizeof stored.first);
+  memcpy(stored.varies, &sums.varies, sizeof stored.varies);
   memcpy(stored.vanished, &sums.vanished, sizeof stored.vanished);
   ingot_quantize_finish(task, &stored, (const float *)maxima, rows, result);
 }

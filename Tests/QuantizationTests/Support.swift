@@ -77,6 +77,15 @@ struct Weights {
     self.bytes = bytes
   }
 
+  /// Weights as a file stores them; `values` stays empty.
+  init(rows: Int, columns: Int, type: ElementType, bytes: [UInt8]) {
+    self.rows = rows
+    self.columns = columns
+    self.type = type
+    self.bytes = bytes
+    values = []
+  }
+
   static func gaussian(
     rows: Int, columns: Int, type: ElementType = .bfloat16, deviation: Float = 0.03,
     seed: UInt64 = 1
