@@ -56,6 +56,17 @@ def arrange(
     return Arrangement(tokens, positions, labels, masked, probability, len(response))
 
 
+def causal(prompt: list[int], response: list[int]) -> Arrangement:
+    """Plain next-token prediction of the response, its first token included.
+
+    Not in the published objective, which starts from a model that was trained so before.
+    """
+    tokens = prompt + response
+    labels = [NONE] * (len(prompt) - 1) + response + [NONE]
+    size = len(tokens)
+    return Arrangement(tokens, list(range(size)), labels, [False] * size, 1.0, len(response))
+
+
 @dataclass
 class Batch:
     """Arrangements padded on the right; attention is causal, so padding reaches nothing."""
@@ -63,14 +74,15 @@ class Batch:
     tokens: Tensor
     positions: Tensor
     index: Tensor  # of labelled inputs in the flattened batch
-    labels: Tensor  # one a labelled input
-    masked: Tensor  # one a labelled input
-    weights: Tensor  # one a labelled input: 1 / (p · L) at masks
-    count: int
+    labels: Tensor  # one a labelled input; NONE in the padding of this list
+    clean: Tensor  # one a labelled input: an AR label
+    masked: Tensor  # one a labelled input: an MDM label
+    weights: Tensor  # one a labelled input: 1 / (p · L)
 
 
 def collate(rows: list[Arrangement], pad: int) -> Batch:
-    width = max(len(row.tokens) for row in rows)
+    # Few different shapes: the matrix library keeps memory for each one it has seen.
+    width = -(-max(len(row.tokens) for row in rows) // 8) * 8
     tokens = torch.full((len(rows), width), pad)
     positions = torch.zeros((len(rows), width), dtype=torch.long)
     labels = torch.full((len(rows), width), NONE)
@@ -84,19 +96,22 @@ def collate(rows: list[Arrangement], pad: int) -> Batch:
         masked[i, :n] = torch.tensor(row.masked)
         weights[i, :n] = 1 / (row.probability * row.response_length)
     index = (labels.flatten() != NONE).nonzero().squeeze(1)
-    flat = (labels.flatten()[index], masked.flatten()[index], weights.flatten()[index])
-    return Batch(tokens, positions, index, *flat, len(rows))
+    count = len(index)
+    index = F.pad(index, (0, -count % 64))
+    chosen, real = labels.flatten()[index], torch.arange(len(index)) < count
+    chosen = torch.where(real, chosen, NONE)
+    hidden = masked.flatten()[index] & real
+    scale = weights.flatten()[index]
+    return Batch(tokens, positions, index, chosen, real & ~hidden, hidden, scale)
 
 
 def losses(model, batch: Batch) -> tuple[Tensor, Tensor]:
-    """AR loss (mean over AR labels) and MDM loss (Σ CE / p / L, averaged over the batch).
+    """Sums over a batch: CE of the AR labels, and CE / p / L of the masks.
 
-    Only labelled inputs pay for the vocabulary projection.
+    The AR loss is the first divided by the number of AR labels, the MDM loss the second divided by
+    the number of arranged pairs. Only labelled inputs pay for the vocabulary projection.
     """
     states, _ = model.hidden(batch.tokens, batch.positions)
     logits = model.lm_head(states.flatten(0, 1)[batch.index]).float()
     nll = F.cross_entropy(logits, batch.labels, reduction="none")
-    clean = ~batch.masked
-    autoregressive = (nll * clean).sum() / clean.sum().clamp(min=1)
-    diffusion = (nll * batch.masked * batch.weights).sum() / batch.count
-    return autoregressive, diffusion
+    return (nll * batch.clean).sum(), (nll * batch.masked * batch.weights).sum()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 
@@ -34,16 +35,31 @@ class Muon(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self) -> None:
         for group in self.param_groups:
-            for parameter in group["params"]:
-                state = self.state[parameter]
-                if "momentum" not in state:
-                    state["momentum"] = torch.zeros_like(parameter)
-                momentum = state["momentum"]
-                momentum.lerp_(parameter.grad, 1 - group["momentum"])
-                update = orthogonalize(parameter.grad.lerp(momentum, group["momentum"]))
+            updates = self.updates(group)
+            for parameter, update in zip(group["params"], updates):
                 scale = max(1.0, parameter.shape[0] / parameter.shape[1]) ** 0.5
                 parameter.mul_(1 - group["lr"] * group["weight_decay"])
                 parameter.add_(update, alpha=-group["lr"] * scale)
+
+    def updates(self, group: dict) -> list[Tensor]:
+        """The orthogonal updates; several processes share the work and add up their parts."""
+        parameters = group["params"]
+        shared = dist.is_initialized()
+        world, rank = (dist.get_world_size(), dist.get_rank()) if shared else (1, 0)
+        flat = torch.zeros(sum(p.numel() for p in parameters))
+        parts = [p.view_as(q) for p, q in zip(flat.split([p.numel() for p in parameters]), parameters)]
+        for index, parameter in enumerate(parameters):
+            state = self.state[parameter]
+            if "momentum" not in state:
+                state["momentum"] = torch.zeros_like(parameter)
+            momentum = state["momentum"]
+            momentum.lerp_(parameter.grad, 1 - group["momentum"])
+            if index % world == rank:
+                ahead = parameter.grad.lerp(momentum, group["momentum"])
+                parts[index].copy_(orthogonalize(ahead))
+        if shared:
+            dist.all_reduce(flat)
+        return parts
 
 
 def make(model: nn.Module, matrix_rate: float, other_rate: float) -> list[torch.optim.Optimizer]:
