@@ -30,6 +30,7 @@ let package = Package(
     .executable(name: "ingot", targets: ["ingot"]),
     .library(name: "IngotFormat", targets: ["IngotFormat"]),
     .library(name: "ReFusion", targets: ["ReFusion"]),
+    .library(name: "Tokenization", targets: ["Tokenization"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),

@@ -107,7 +107,7 @@ extension BytePairMerger {
   }
 }
 
-/// A binary heap of numbers, smallest first.
+/// A heap of numbers, smallest first; four children a node, which share a cache line.
 struct MinHeap {
   private var keys: [UInt64] = []
 
@@ -116,9 +116,9 @@ struct MinHeap {
   mutating func insert(_ key: UInt64) {
     var child = keys.count
     keys.append(key)
-    while child > 0, keys[(child - 1) / 2] > key {
-      keys[child] = keys[(child - 1) / 2]
-      child = (child - 1) / 2
+    while child > 0, keys[(child - 1) / 4] > key {
+      keys[child] = keys[(child - 1) / 4]
+      child = (child - 1) / 4
     }
     keys[child] = key
   }
@@ -126,15 +126,17 @@ struct MinHeap {
   mutating func popMin() -> UInt64? {
     guard let smallest = keys.first, let key = keys.popLast() else { return nil }
     guard !keys.isEmpty else { return smallest }
+    var heap = keys.mutableSpan
     var parent = 0
-    while 2 * parent + 1 < keys.count {
-      var child = 2 * parent + 1
-      if child + 1 < keys.count, keys[child + 1] < keys[child] { child += 1 }
-      guard keys[child] < key else { break }
-      keys[parent] = keys[child]
+    while 4 * parent + 1 < heap.count {
+      var child = 4 * parent + 1
+      for other in child + 1..<max(child + 1, min(child + 4, heap.count))
+      where heap[other] < heap[child] { child = other }
+      guard heap[child] < key else { break }
+      heap[parent] = heap[child]
       parent = child
     }
-    keys[parent] = key
+    heap[parent] = key
     return smallest
   }
 }

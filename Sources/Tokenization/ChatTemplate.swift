@@ -27,11 +27,14 @@ public enum ChatTemplate: String, Sendable, Hashable, CaseIterable {
   ///
   /// - Throws: `chatTemplate.unrecognised`.
   public init(recognizing source: String) throws(IngotError) {
-    guard let canonical = CanonicalTemplate(source), let template = Self.known[canonical.digest]
-    else {
+    let digest = CanonicalTemplate(source)?.digest
+    guard let digest, let template = Self.known[digest] else {
+      // The number is what `known` would need to have.
+      let fingerprint = digest.map { "fingerprint 0x" + String($0, radix: 16, uppercase: true) }
       throw IngotError(
         "chatTemplate.unrecognised",
-        "the chat template is not one that this program knows (ChatML, Qwen3)",
+        "the chat template (\(fingerprint ?? "not well-formed Jinja")) is not one that this program "
+          + "knows: ChatML, Qwen3",
         advice: "Use --raw to feed text as it is, with the marks of your template in it.")
     }
     self = template
@@ -84,9 +87,6 @@ public enum ChatTemplate: String, Sendable, Hashable, CaseIterable {
 
 extension ChatTemplate {
   /// By digest of the canonical form (`CanonicalTemplate`).
-  /// The digest by which a template is known; nil when the text is not well-formed Jinja.
-  package static func digest(of source: String) -> UInt64? { CanonicalTemplate(source)?.digest }
-
   private static let known: [UInt64: ChatTemplate] = {
     var known: [UInt64: ChatTemplate] = [
       // Qwen3 of April 2025, as in Qwen/Qwen3-8B and the ReFusion checkpoint.

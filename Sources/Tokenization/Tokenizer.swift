@@ -3,9 +3,10 @@ public import Bytes
 /// Text to token ids and back: byte-level BPE as Qwen2, Qwen3 and ReFusion use it.
 ///
 /// ```swift
-/// let tokenizer = try Tokenizer(folder: "checkpoint")!
-/// let ids = tokenizer.encode("<|im_start|>user\nHi<|im_end|>\n")
-/// let text = try tokenizer.decode(ids)
+/// if let tokenizer = try Tokenizer(folder: "checkpoint") {
+///   let ids = tokenizer.encode("<|im_start|>user\nHi<|im_end|>\n")
+///   let text = try tokenizer.decode(ids)
+/// }
 /// ```
 ///
 /// Ids equal those of the Hugging Face tokenizers library. Encoding adds no tokens of its own: this
@@ -42,6 +43,14 @@ public final class Tokenizer: Sendable {
   public convenience init(blob: [UInt8]) throws(IngotError) {
     let bytes = OwnedBytes(blob)
     try self.init(blob: bytes.bytes, owner: bytes)
+  }
+
+  /// Reads the tokenizer files of a Hugging Face checkpoint folder; nil when it has none.
+  ///
+  /// - Throws: `tokenizer.unsupported` and the others that say what is wrong with the files.
+  public convenience init?(folder: String) throws(IngotError) {
+    guard let definition = try TokenizerDefinition.load(folder: folder) else { return nil }
+    try self.init(blob: definition.encodedBlob())
   }
 
   /// Ids are below this.

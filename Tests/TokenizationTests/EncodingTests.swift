@@ -43,6 +43,18 @@ struct EncodingTests {
     }
   }
 
+  /// TOK-055: quadratic time would take minutes here.
+  @Test func aLongTextWithoutSpacesIsNoTrap() throws {
+    for text in ["a", "abcing", " ", "e\u{301}", "\u{316}\u{301}", "<", "<|im_"] {
+      let long = String(repeating: text, count: 300_000 / text.utf8.count)
+      let ids = tokenizer.encode(long)
+      let decoded = try tokenizer.decode(ids)
+      // Canonical equivalence, which encoding keeps; compared by count where marks make it slow.
+      #expect(decoded.utf8.count <= long.utf8.count)
+      #expect(decoded.unicodeScalars.count > long.unicodeScalars.count / 3)
+    }
+  }
+
   @Test func piecesAreNotMergedAcross() {
     // Digits stand alone, though "1 2" is a merge.
     #expect(tokenizer.encode("12") == bytes("12"))

@@ -32,6 +32,14 @@ struct LoadingTests {
     #expect(try load(SmallVocabulary.slowFolder())?.encodedBlob() == expected)
   }
 
+  @Test func aFolderOpensInOneStep() throws {
+    let folder = try SmallVocabulary.slowFolder()
+    let tokenizer = try Tokenizer(folder: folder.url.path)
+    #expect(tokenizer?.encode(" the<|mask|>") == [258, 402])
+    let empty = try TemporaryFolder()
+    #expect(try Tokenizer(folder: empty.url.path) == nil)
+  }
+
   @Test func tokenizerJSONGoverns() throws {
     let folder = try SmallVocabulary.fastFolder()
     try folder.write("not read".utf8, to: "vocab.json")
