@@ -67,7 +67,8 @@ extension JSONValue {
     if case .integer(let value) = self { value } else { nil }
   }
 
-  /// The value of any number, integers included, rounded to the nearest double.
+  /// The value of any number, integers included, rounded to the nearest double: an infinity for an
+  /// integer of more than 308 digits.
   package var number: Double? {
     switch self {
     case .integer(let value): Double(value)

@@ -217,6 +217,16 @@ import Testing
     #expect(CheckpointsTests.code { _ = try Checkpoint(path: folder.url.path) } == "file.open")
   }
 
+  @Test func doesNotWaitForAPipe() throws {
+    for name in ["config.json", "generation_config.json", "model.safetensors"] {
+      let folder = try SyntheticCheckpoint(hasTokenizer: false).write()
+      try FileManager.default.removeItem(at: folder.url.appendingPathComponent(name))
+      #expect(mkfifo(folder.path(name), 0o600) == 0)
+      #expect(
+        CheckpointsTests.code { _ = try Checkpoint(path: folder.url.path) } == "file.notRegular")
+    }
+  }
+
   @Test func followsTheLinksOfTheDownloadCache() throws {
     let cache = try TemporaryFolder()
     let manager = FileManager.default

@@ -51,7 +51,8 @@ package struct CheckpointFolder: Sendable {
   /// The path of a file of the folder; nil when there is none of that name.
   ///
   /// - Throws: `checkpoint.escape` when it is a link out of the folder, `file.open` when it is a
-  ///   link to nothing.
+  ///   link to nothing, `file.notRegular` when it is a folder, a pipe or a device (opening a pipe
+  ///   could wait for ever).
   package func filePath(_ name: String) throws(IngotError) -> String? {
     guard Self.isPlainName(name) else {
       throw IngotError(
@@ -70,6 +71,12 @@ package struct CheckpointFolder: Sendable {
       throw IngotError(
         "checkpoint.escape", "is a link out of the folder, to \(target)", path: file,
         advice: "Put the file itself into the folder.")
+    }
+    guard stat(target, &status) == 0 else {
+      throw IngotError("file.open", "cannot open: \(SystemCall.reason())", path: file)
+    }
+    guard status.st_mode & S_IFMT == S_IFREG else {
+      throw IngotError("file.notRegular", "is not a regular file", path: file)
     }
     return file
   }
