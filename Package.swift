@@ -95,7 +95,7 @@ let package = Package(
       "ReFusionTests",
       ["ReFusion", "Casting", "Checkpoints", "IngotFormat", "Kernels", "ModelSupport"]),
     tests("ParityTests", ["Parity", "ReFusion", "Casting", "Kernels", "Tensors", "ModelSupport"]),
-    tests("EndToEndTests", ["Checkpoints", "IngotFormat", "Casting"]),
+    tests("EndToEndTests", ["ingot", "Bytes"]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c17

@@ -1,1 +1,127 @@
-// Tests of Casting.
+import Bytes
+import Casting
+import Checkpoints
+import Foundation
+import IngotFormat
+import Kernels
+import Quantization
+import Tensors
+import TestSupport
+import Testing
+
+@Suite struct CastingTests {
+  private func cast(
+    _ plan: CastPlan, _ folder: TemporaryFolder, _ name: String, threads: Int = 2
+  ) throws -> IngotFile {
+    let path = folder.path(name)
+    try Caster(plan).run(to: path, pool: ThreadPool(threads: threads))
+    return try IngotFile.open(path)
+  }
+
+  private func source(_ synthetic: SyntheticCheckpoint) throws
+    -> (TemporaryFolder, CheckpointCastSource)
+  {
+    let folder = try synthetic.write()
+    return (folder, try CheckpointCastSource(Checkpoint(path: folder.url.path)))
+  }
+
+  @Test(arguments: [1, 3]) func conversionKeepsEveryByte(shards: Int) throws {
+    let (folder, source) = try source(SyntheticCheckpoint(shards: shards))
+    let plan = try CastPlan(converting: source, to: nil, toolVersion: "test")
+    let file = try cast(plan, folder, "out.ingot")
+    #expect(file.tensors.count == source.tensors.count)
+    for tensor in source.checkpoint.tensors {
+      let stored = try #require(file.tensor(named: tensor.name))
+      #expect(stored.shape == tensor.shape)
+      #expect(Array(file.bytes(of: stored)) == (try tensor.bytes()))
+    }
+    #expect(file.check(threads: 2).isEmpty)
+    let sources = try file.sources()
+    #expect(sources.map(\.name) == source.parts.map(\.name))
+    for (index, part) in sources.enumerated() {
+      #expect(part.checksum == (try source.checksum(ofPart: index)))
+    }
+  }
+
+  @Test func theConvertedFileHasThePlannedSize() throws {
+    let (folder, source) = try source(SyntheticCheckpoint())
+    let recipe = try #require(Recipe.builtIn("int4"))
+    let plan = try CastPlan(quantizing: source, by: recipe, toolVersion: "test")
+    let file = try cast(plan, folder, "out.ingot")
+    #expect(file.mapping.count == plan.file.fileBytes)
+  }
+
+  @Test(arguments: ["int8", "int4", "int4-g32", "int4z-g32", "cb4-g16"])
+  func bytesDependOnNeitherThreadsNorTheRoute(recipe name: String) throws {
+    let (folder, source) = try source(SyntheticCheckpoint(shards: 2))
+    let recipe = try #require(Recipe.builtIn(name))
+    let direct = try CastPlan(quantizing: source, by: recipe, toolVersion: "test")
+    _ = try cast(direct, folder, "one.ingot", threads: 1)
+    _ = try cast(direct, folder, "four.ingot", threads: 4)
+    let lossless = try cast(
+      CastPlan(converting: source, to: nil, toolVersion: "test"), folder, "lossless.ingot")
+    let again = try CastPlan(
+      quantizing: IngotCastSource(lossless), by: recipe, toolVersion: "test")
+    _ = try cast(again, folder, "route.ingot")
+    let one = try Data(contentsOf: folder.url.appendingPathComponent("one.ingot"))
+    #expect(try one == Data(contentsOf: folder.url.appendingPathComponent("four.ingot")))
+    #expect(try one == Data(contentsOf: folder.url.appendingPathComponent("route.ingot")))
+  }
+
+  @Test func castingToAnotherTypeRoundsEachNumber() throws {
+    let (folder, source) = try source(SyntheticCheckpoint())
+    for type in [ElementType.float16, .float32, .bfloat16] {
+      let plan = try CastPlan(converting: source, to: type, toolVersion: "test")
+      let file = try cast(plan, folder, "\(type.name).ingot")
+      for tensor in source.checkpoint.tensors {
+        let stored = try #require(file.tensor(named: tensor.name))
+        let before = try tensor.bytes().withUnsafeBytes {
+          HalfPrecision.floats($0, type: tensor.type)
+        }
+        let after = HalfPrecision.floats(file.bytes(of: stored), type: type)
+        let expected = before.map { value -> Float in
+          switch type {
+          case .float16: HalfPrecision.float(fromHalf: HalfPrecision.half(from: value))
+          case .bfloat16: HalfPrecision.float(fromBrain: HalfPrecision.brain(from: value))
+          default: value
+          }
+        }
+        #expect(after == expected)
+      }
+    }
+  }
+
+  @Test func aQuantizedFileIsNotQuantizedAgain() throws {
+    let (folder, source) = try source(SyntheticCheckpoint())
+    let recipe = try #require(Recipe.builtIn("int8"))
+    let file = try cast(
+      CastPlan(quantizing: source, by: recipe, toolVersion: "test"), folder, "int8.ingot")
+    let error = #expect(throws: IngotError.self) { try IngotCastSource(file) }
+    #expect(error?.code == "cast.quantizedSource")
+  }
+
+  @Test func aCastIsReproducedFromItsFile() throws {
+    let (folder, source) = try source(SyntheticCheckpoint())
+    let recipe = try #require(Recipe.builtIn("int4"))
+    let file = try cast(
+      CastPlan(quantizing: source, by: recipe, toolVersion: "test"), folder, "a.ingot")
+    let again = try cast(CastPlan(reproducing: file, from: source), folder, "b.ingot")
+    #expect(file.checksum == again.checksum)
+  }
+
+  @Test func aFailedCastLeavesNothing() throws {
+    let (folder, source) = try source(SyntheticCheckpoint())
+    let out = try TemporaryFolder()
+    // The shard loses its end after it was opened.
+    let shard = folder.url.appendingPathComponent("model.safetensors")
+    let handle = try FileHandle(forWritingTo: shard)
+    try handle.truncate(atOffset: 4096)
+    try handle.close()
+    let plan = try CastPlan(converting: source, to: nil, toolVersion: "test")
+    let error = #expect(throws: IngotError.self) {
+      try Caster(plan).run(to: out.path("out.ingot"), pool: .shared)
+    }
+    #expect(error?.code.hasPrefix("file.") == true)
+    #expect(out.names.isEmpty)
+  }
+}

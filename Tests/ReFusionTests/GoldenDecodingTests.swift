@@ -1,7 +1,7 @@
 import Bytes
 import Kernels
-import ReFusion
 import ModelSupport
+import ReFusion
 import TestSupport
 import Testing
 

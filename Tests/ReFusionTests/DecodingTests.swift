@@ -1,0 +1,156 @@
+import Bytes
+import Casting
+import Checkpoints
+import Kernels
+import Quantization
+import ReFusion
+import TestSupport
+import Testing
+
+/// Decoding on small random weights: properties that hold for any model.
+@Suite struct DecodingTests {
+  private func model(
+    recipe: String? = nil, _ synthetic: SyntheticCheckpoint = SyntheticCheckpoint()
+  ) throws -> (TemporaryFolder, ReFusionModel) {
+    let folder = try synthetic.write()
+    let source = try CheckpointCastSource(Checkpoint(path: folder.url.path))
+    let plan =
+      try recipe.map {
+        try CastPlan(
+          quantizing: source, by: #require(Recipe.builtIn($0)), toolVersion: "test")
+      } ?? CastPlan(converting: source, to: nil, toolVersion: "test")
+    let path = folder.path("model.ingot")
+    try Caster(plan).run(to: path, pool: .shared)
+    return (folder, try ReFusionModel.open(path))
+  }
+
+  private let prompt: [Int32] = [5, 9, 2, 7, 30, 31, 8]
+
+  /// Everything is committed once, in place, whatever the thresholds make the decoder do.
+  @Test(arguments: [(0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0), (0.02, 0.01)])
+  func everyPositionIsFilledOnce(slot: Double, token: Double) throws {
+    let (_, model) = try model()
+    for (size, blocks) in [(1, 1), (4, 1), (4, 2), (8, 4), (32, 1)] {
+      let session = InferenceSession(model: model, pool: .shared, arithmetic: .full)
+      var seen: [Int32] = []
+      let settings = DecodingSettings(
+        slotSize: size, blocks: blocks, slotThreshold: Float(slot), tokenThreshold: Float(token),
+        maximumTokens: 32)
+      var decoder = try ReFusionDecoder(
+        session: session, settings: settings,
+        observer: DecodingObserver(commit: { seen += $1 }))
+      let result = try decoder.decode(prompt: prompt)
+      #expect(Set(seen).count == seen.count, "a position was committed twice")
+      #expect(result.tokens.count <= 32 && !result.tokens.isEmpty)
+      #expect(result.forwards == session.forwardCount)
+    }
+  }
+
+  /// With τt = 1 nothing passes verification but each slot's first token, so one slot at a time
+  /// is plain autoregressive filling: k − 1 iterations of infill.
+  @Test func infillNeedsAtMostOneIterationATokenBehindTheFirst() throws {
+    let (_, model) = try model()
+    let session = InferenceSession(model: model, pool: .shared, arithmetic: .full)
+    var iterations = 0
+    var rounds = 0
+    var decoder = try ReFusionDecoder(
+      session: session,
+      settings: DecodingSettings(
+        slotSize: 8, blocks: 1, slotThreshold: 1, tokenThreshold: 1, maximumTokens: 16),
+      observer: DecodingObserver(decision: { decision in
+        switch decision {
+        case .infill: iterations += 1
+        case .verify: rounds += 1
+        default: break
+        }
+      }))
+    _ = try decoder.decode(prompt: prompt)
+    #expect(iterations <= 7 * rounds && iterations >= rounds)
+  }
+
+  /// The cached keys and values of committed tokens equal those of a fresh run over them.
+  @Test func reusedCacheEqualsRecomputation() throws {
+    let (_, model) = try model()
+    let session = InferenceSession(model: model, pool: .shared, arithmetic: .full)
+    var order: [(token: Int32, position: Int32)] = []
+    var decoder = try ReFusionDecoder(
+      session: session,
+      settings: DecodingSettings(
+        slotSize: 4, blocks: 2, slotThreshold: 0.01, tokenThreshold: 0, maximumTokens: 16),
+      observer: DecodingObserver(commit: { tokens, places in
+        for (token, place) in zip(tokens, places) { order.append((token, place)) }
+      }))
+    _ = try decoder.decode(prompt: prompt)
+    // One more token on the reused cache, and on a cache made in one go.
+    let committed = prompt + order.map(\.token)
+    let places = prompt.indices.map { Int32($0) } + order.map(\.position)
+    let probe = ForwardBatch.causal(
+      tokens: [3], positions: [Int32(committed.count)], cacheLength: committed.count)
+    session.forward(probe)
+    let reused = session.score(at: [0])[0]
+    let fresh = InferenceSession(model: model, pool: .shared, arithmetic: .full)
+    fresh.forward(.causal(tokens: committed, positions: places, cacheLength: 0))
+    fresh.forward(probe)
+    let recomputed = fresh.score(at: [0])[0]
+    #expect(reused.argmax == recomputed.argmax)
+    // The same numbers in batches of other sizes: a few roundings apart.
+    #expect(abs(reused.argmaxProbability - recomputed.argmaxProbability) < 1e-5)
+  }
+
+  @Test(arguments: ["int8-g32", "int4-g32", "int4z-g32", "cb4-g16", "int4"])
+  func quantizedLogitsDoNotDependOnThreads(recipe: String) throws {
+    let (_, model) = try model(recipe: recipe)
+    var expected: [TokenScore]?
+    for threads in [1, 2, 3] {
+      let session = InferenceSession(model: model, pool: ThreadPool(threads: threads))
+      session.forward(
+        .causal(tokens: prompt, positions: prompt.indices.map { Int32($0) }, cacheLength: 0))
+      let scores = session.score(at: Array(prompt.indices))
+      #expect(expected ?? scores == scores)
+      expected = scores
+    }
+  }
+
+  @Test func impossibleSettingsAreRefused() throws {
+    let (_, model) = try model()
+    let session = InferenceSession(model: model, pool: .shared)
+    let impossible = [
+      DecodingSettings(slotSize: 0), DecodingSettings(maximumTokens: 0),
+      DecodingSettings(slotSize: 8, blocks: 3, maximumTokens: 64),
+      DecodingSettings(slotSize: 8, blocks: 0), DecodingSettings(slotThreshold: .nan),
+      DecodingSettings(tokenThreshold: 1.5), DecodingSettings(temperature: -1),
+    ]
+    for settings in impossible {
+      let error = #expect(throws: IngotError.self) {
+        try ReFusionDecoder(session: session, settings: settings)
+      }
+      #expect(error?.code == "decode.settings")
+    }
+  }
+
+  @Test func impossiblePromptsAreRefused() throws {
+    let (_, model) = try model()
+    let session = InferenceSession(model: model, pool: .shared)
+    var decoder = try ReFusionDecoder(
+      session: session, settings: DecodingSettings(slotSize: 4, blocks: 1, maximumTokens: 8))
+    for bad in [[], [-1], [Int32(model.configuration.vocabularySize)]] as [[Int32]] {
+      #expect(throws: IngotError.self) { try decoder.decode(prompt: bad) }
+    }
+  }
+
+  /// A seed decides sampled decoding.
+  @Test func samplingRepeatsWithItsSeed() throws {
+    let (_, model) = try model()
+    func run(_ seed: UInt64) throws -> [Int32] {
+      let session = InferenceSession(model: model, pool: .shared, arithmetic: .full)
+      var decoder = try ReFusionDecoder(
+        session: session,
+        settings: DecodingSettings(
+          slotSize: 4, blocks: 1, slotThreshold: 0.5, tokenThreshold: 0, maximumTokens: 16,
+          temperature: 1, seed: seed))
+      return try decoder.decode(prompt: prompt).tokens
+    }
+    #expect(try run(1) == run(1))
+    #expect(try run(1) != run(2))
+  }
+}
