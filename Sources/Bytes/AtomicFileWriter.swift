@@ -19,6 +19,7 @@ package final class AtomicFileWriter: Sendable {
   /// True when `init` was asked to continue and found a temporary of the right length.
   package let isContinuation: Bool
   private let descriptor: Int32
+  /// Held until the end, released once.
   private let registration: GuardedRegistry.Slot?
 
   /// Creates the temporary with its final length and reserves its disk space.
@@ -38,13 +39,8 @@ package final class AtomicFileWriter: Sendable {
   ) throws(IngotError) {
     precondition(count >= 0, "negative file length")
     let temporary = Self.temporaryPath(for: path, tag: tag ?? String(getpid()))
-    let opened = open(temporary, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o666)
-    guard opened >= 0 else {
-      throw IngotError(
-        "file.create", "cannot create the temporary file: \(SystemCall.reason())", path: temporary)
-    }
+    let opened = try Self.openLocked(temporary)
     do throws(IngotError) {
-      try Self.lock(opened, temporary)
       let status = try Self.status(opened, temporary)
       isContinuation = continuing && status.st_size == off_t(count) && count > 0
       if !isContinuation, status.st_size > 0, ftruncate(opened, 0) != 0 {
@@ -53,8 +49,8 @@ package final class AtomicFileWriter: Sendable {
       }
       if reserving { try Self.reserve(opened, count, temporary) }
     } catch {
-      // An interrupted run's work stays, unless the lock says that it is somebody else's.
-      if error.code != "file.busy", !continuing { unlink(temporary) }
+      // What an interrupted run left stays for the next attempt.
+      if !continuing { unlink(temporary) }
       close(opened)
       throw error
     }
@@ -76,11 +72,31 @@ package final class AtomicFileWriter: Sendable {
     "\(path).partial-\(tag)"
   }
 
-  private static func lock(_ descriptor: Int32, _ path: String) throws(IngotError) {
-    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-      throw IngotError(
-        "file.busy", "is being written by another process", path: path,
-        advice: "Wait for it, or write to another name.")
+  /// Opens or creates the temporary and takes its lock.
+  ///
+  /// Another writer of the same tag may finish between the two: what was opened then has the final
+  /// name and must not be touched, so the name is looked up again under the lock.
+  private static func openLocked(_ path: String) throws(IngotError) -> Int32 {
+    while true {
+      let opened = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o666)
+      guard opened >= 0 else {
+        throw IngotError(
+          "file.create", "cannot create the temporary file: \(SystemCall.reason())", path: path)
+      }
+      // A file system without locks gives another error: then nobody is excluded.
+      if flock(opened, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK {
+        close(opened)
+        throw IngotError(
+          "file.busy", "is being written by another process", path: path,
+          advice: "Wait for it, or write to another name.")
+      }
+      var (held, named) = (stat(), stat())
+      if fstat(opened, &held) == 0, lstat(path, &named) == 0, held.st_dev == named.st_dev,
+        held.st_ino == named.st_ino
+      {
+        return opened
+      }
+      close(opened)
     }
   }
 
@@ -205,7 +221,6 @@ extension AtomicFileWriter {
       throw IngotError(
         "file.rename", "cannot be renamed to \(path): \(SystemCall.reason())", path: temporaryPath)
     }
-    registration?.release()
     try Self.synchronizeFolder(of: path)
   }
 
@@ -220,7 +235,6 @@ extension AtomicFileWriter {
   /// Removes the temporary. Nothing else changed.
   package func abandon() {
     unlink(temporaryPath)
-    registration?.release()
   }
 
   private static func synchronizeFolder(of path: String) throws(IngotError) {

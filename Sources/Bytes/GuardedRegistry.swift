@@ -44,7 +44,7 @@ package final class GuardedRegistry: Sendable {
     let registry: GuardedRegistry
     let index: Int
 
-    /// Gives the slot back.
+    /// Gives the slot back; call once.
     package func release() {
       let entry = registry.entries + index
       entry.pointee.end.store(0, ordering: .releasing)

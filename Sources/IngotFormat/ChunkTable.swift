@@ -30,15 +30,10 @@ final class ChunkTable: Sendable {
 
   /// Reads and hashes every chunk. Read errors come back by tensor.
   func hash(
-    path: String, threads: Int, progress: @Sendable (Int) -> Void
+    _ file: FileReader, threads: Int, progress: @Sendable (Int) -> Void
   ) -> [Int: IngotError] {
-    do throws(IngotError) {
-      let file = try FileReader(path: path)
-      DispatchQueue.concurrentPerform(iterations: threads) { _ in work(file, progress) }
-      return state.withLock { $0.failures }
-    } catch {
-      return [0: error]
-    }
+    DispatchQueue.concurrentPerform(iterations: threads) { _ in work(file, progress) }
+    return state.withLock { $0.failures }
   }
 
   func checksum(ofTensor index: Int) -> Checksum {

@@ -16,7 +16,12 @@ extension IngotFile {
     }
     problems += checkPadding()
     let chunks = ChunkTable(tensors)
-    let failures = chunks.hash(path: path, threads: max(1, threads), progress: progress)
+    let failures: [Int: IngotError]
+    do throws(IngotError) {
+      failures = chunks.hash(try sameFile(), threads: max(1, threads), progress: progress)
+    } catch {
+      return problems + [error]
+    }
     for (index, tensor) in tensors.enumerated() {
       if let failure = failures[index] {
         problems.append(failure)
@@ -30,6 +35,15 @@ extension IngotFile {
       }
     }
     return problems
+  }
+
+  /// The mapped file again, for reading: a failing disk is then an error and not a signal.
+  private func sameFile() throws(IngotError) -> FileReader {
+    let reader = try FileReader(path: path)
+    guard reader.identity == mapping.identity else {
+      throw IngotError("ingot.changed", "was replaced or changed since it was opened", path: path)
+    }
+    return reader
   }
 
   /// Bytes between sections, values and tensors must be zero.

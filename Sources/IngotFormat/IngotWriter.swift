@@ -1,6 +1,12 @@
 package import Bytes
 internal import Synchronization
 
+#if canImport(Glibc)
+  internal import Glibc
+#else
+  internal import Darwin
+#endif
+
 /// Writes an `.ingot` file according to a plan: tensor data from any thread in any order, then the
 /// front matter, then the rename that makes the file appear.
 ///
@@ -214,22 +220,28 @@ extension IngotWriter {
     try file.write(mark, at: 0)
   }
 
+  /// Keeps every tensor that the journal claims and whose bytes have the claimed checksum.
   private func readJournal() throws(IngotError) {
-    let none = [UInt8](repeating: 0, count: Checksum.byteCount)
-    let field = IngotLayout.Tensor.checksum..<IngotLayout.Tensor.reserved
-    for tensor in plan.tensors.indices {
-      let found = try read(at: Self.entryOffset(tensor), count: IngotLayout.tensorEntryBytes)
-      let claimed = Array(found[field])
-      var expected = plan.image.entry(ofTensor: tensor)
-      expected.replaceSubrange(field, with: claimed)
-      guard claimed != none, found == expected else { continue }
-      let actual = try checksumOfDigests(tensor, rereading: true)
-      guard actual.bytes == claimed else { continue }
+    let threads = max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+    try concurrently(count: plan.tensors.count, threads: threads) { (tensor) throws(IngotError) in
+      guard let claimed = try claimedChecksum(tensor),
+        try checksumOfDigests(tensor, rereading: true) == claimed
+      else { return }
       progress.withLock { state in
-        state.checksums[tensor] = actual
+        state.checksums[tensor] = claimed
         state.written[tensor] = plan.tensors[tensor].byteRange.count
       }
     }
+  }
+
+  /// The checksum in the tensor's journaled entry; nil when there is no entry of this plan.
+  private func claimedChecksum(_ tensor: Int) throws(IngotError) -> Checksum? {
+    let found = try read(at: Self.entryOffset(tensor), count: IngotLayout.tensorEntryBytes)
+    let field = IngotLayout.Tensor.checksum..<IngotLayout.Tensor.reserved
+    var expected = plan.image.entry(ofTensor: tensor)
+    expected.replaceSubrange(field, with: found[field])
+    let claimed = Array(found[field]).withUnsafeBytes { Checksum(bytes: $0) }
+    return found == expected && claimed != .zero ? claimed : nil
   }
 
   private func read(at offset: Int, count: Int) throws(IngotError) -> [UInt8] {

@@ -326,6 +326,15 @@ import Testing
     }
   }
 
+  @Test func replacedFileIsNotCheckedInItsPlace() throws {
+    let path = try folder.write(bytes, to: "first.ingot")
+    let file = try IngotFile.open(path)
+    try FileManager.default.removeItem(atPath: path)
+    #expect(file.check(threads: 1).map(\.code) == ["file.open"])
+    try folder.write(bytes, to: "first.ingot")
+    #expect(file.check(threads: 1).map(\.code) == ["ingot.changed"])
+  }
+
   @Test("ING-062, ING-066") func contents() throws {
     let start = Self.number(bytes, secondTensor + 56)
     let layout = try Sample.layout(.int4, group: 32, rows: 1, columns: 32)
