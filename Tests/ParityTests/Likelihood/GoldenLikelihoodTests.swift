@@ -1,9 +1,9 @@
 import Bytes
 import Foundation
 import Kernels
+import ModelSupport
 import Parity
 import ReFusion
-import ModelSupport
 import TestSupport
 import Testing
 

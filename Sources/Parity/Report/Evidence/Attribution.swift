@@ -41,6 +41,10 @@ package struct Attribution: Sendable, Equatable, Codable {
     package var weightError: Double
     /// The error its scheme explains; far above it the tensor is damaged, not rounded.
     package var expectedError: Double
+    /// The largest error of one group of weights ÷ what its scheme explains for it.
+    package var worstGroup: Double
+    /// Where that group is, when it is beyond rounding.
+    package var worstPlace: String?
     /// Mean KL when this tensor alone is the candidate's; nil when it was not measured.
     package var divergence: Double?
     /// The recipe rule that would store it in more bits.
@@ -48,12 +52,15 @@ package struct Attribution: Sendable, Equatable, Codable {
 
     package init(
       name: String, scheme: String, weightError: Double, expectedError: Double,
-      divergence: Double? = nil, recipeRule: String? = nil
+      worstGroup: Double = 0, worstPlace: String? = nil, divergence: Double? = nil,
+      recipeRule: String? = nil
     ) {
       self.name = name
       self.scheme = scheme
       self.weightError = weightError
       self.expectedError = expectedError
+      self.worstGroup = worstGroup.isFinite ? worstGroup : .greatestFiniteMagnitude
+      self.worstPlace = worstPlace
       self.divergence = divergence
       self.recipeRule = recipeRule
     }
@@ -62,12 +69,20 @@ package struct Attribution: Sendable, Equatable, Codable {
       case name, scheme
       case weightError = "weight_error"
       case expectedError = "expected_error"
+      case worstGroup = "worst_group"
+      case worstPlace = "worst_place"
       case divergence = "kl_mean"
       case recipeRule = "recipe_rule"
     }
 
-    /// Twice what rounding to the scheme explains cannot be rounding.
-    package var isSuspect: Bool { !(weightError <= 2 * expectedError) }
+    /// Group errors up to here are rounding: clipping by a scale search and a codebook's widest
+    /// gap each stay below three times what even steps explain.
+    static let damageRatio = 4.0
+
+    /// The weights are further off than rounding explains, as a whole or in one group.
+    package var isSuspect: Bool {
+      !(weightError <= 2 * expectedError && worstGroup <= Self.damageRatio)
+    }
   }
 
   package var parts: [Part]

@@ -6,7 +6,8 @@ extension Page {
     else { return .empty }
     return """
       <section><h2>Attribution</h2>
-      <p class="lead">Each cause alone, everything else computed as the reference does.</p>
+      <p class="lead">Mean KL that each step adds: rounded weights, then rounded \
+      activations, then a rounded cache.</p>
       \(parts(attribution.parts))
       \(tensorTable(attribution.tensors))
       <div class="plots">\(layerPlot(attribution.layers))</div></section>

@@ -73,12 +73,13 @@ extension ParityReport {
   /// A tensor further off than its scheme explains is damaged, whatever the text looks like.
   private var damageChecks: [ParityCheck] {
     (attribution?.tensors ?? []).filter(\.isSuspect).map { tensor in
-      ParityCheck(
+      let place = tensor.worstPlace.map { ", most in the group at \($0)" } ?? ""
+      return ParityCheck(
         name: "weights", scope: tensor.name, observed: tensor.weightError,
         limit: 2 * tensor.expectedError, outcome: .fail,
         explanation: "The weights of \(tensor.name) are off by "
-          + "\(Figure.percent(tensor.weightError)); rounding to \(tensor.scheme) explains "
-          + "\(Figure.percent(tensor.expectedError)).")
+          + "\(Figure.percent(tensor.weightError))\(place); storing them as \(tensor.scheme) "
+          + "explains \(Figure.percent(tensor.expectedError)).")
     }
   }
 }
