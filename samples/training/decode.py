@@ -30,6 +30,12 @@ class Settings:
     def rounded_length(self) -> int:
         return -(-self.length // self.slot_size) * self.slot_size
 
+    def __str__(self) -> str:
+        return (
+            f"k {self.slot_size} S {self.blocks} τs {self.slot_threshold}"
+            f" τt {self.token_threshold}"
+        )
+
     def check(self) -> None:
         if self.length < 1 or self.rounded_length % (self.blocks * self.slot_size):
             raise ValueError("serial blocks must be whole and hold whole slots")
@@ -183,8 +189,10 @@ class Decoder:
         """
         k, rows, length = settings.slot_size, sorted(drafts), len(state.tokens)
         tokens = [list(drafts[slot]) for slot in rows]
-        cache = [(a.expand(len(rows), -1, -1, -1), b.expand(len(rows), -1, -1, -1))
-                 for a, b in state.cache]  # fmt: skip
+        cache = [
+            (a.expand(len(rows), -1, -1, -1), b.expand(len(rows), -1, -1, -1))
+            for a, b in state.cache
+        ]
         offset = 0
         while not all(all(row) for row in tags):
             positions = [[start + slot * k + i for i in range(offset, k)] for slot in rows]

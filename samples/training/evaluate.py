@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import collections
-import itertools
 import json
 import os
 import time
@@ -18,12 +17,12 @@ import world
 from decode import Decoder, Settings
 from model import Qwen3, load_checkpoint
 
-# (slot size, generation length, serial blocks, slot threshold, token threshold)
+# Serial blocks from one slot at a time to all at once; 64 tokens hold every response.
 SWEEP = [
-    Settings(k, 64, blocks, slot, token)
-    for k, slots in ((4, (16, 4, 1)), (8, (8, 2, 1)), (16, (4, 2, 1)), (32, (2, 1)))
+    Settings(k, 64, blocks, 0.9, token)
+    for k, slots in ((4, (16,)), (8, (8, 1)), (16, (4, 1)), (32, (2, 1)))
     for blocks in slots
-    for slot, token in itertools.product((0.6, 0.9), (0.4, 0.8))
+    for token in (0.3, 0.6, 0.9)
 ]
 
 
@@ -72,6 +71,7 @@ class Evaluation:
     def decode(self, settings: Settings | None) -> dict:
         """Exact answers and speed at one setting; None: autoregressive."""
         correct: collections.Counter = collections.Counter()
+        failures: list[tuple[world.Pair, str]] = []
         counts: collections.Counter = collections.Counter()
         tokens = forwards = 0
         started = time.perf_counter()
@@ -85,12 +85,16 @@ class Evaluation:
             forwards += result.forwards
             counts[pair.family] += 1
             text = self.tokenizer.decode(result.output)
-            correct[pair.family] += world.is_correct(pair, text)
+            if world.is_correct(pair, text):
+                correct[pair.family] += 1
+            else:
+                failures.append((pair, text))
         return {
             "exact": sum(correct.values()) / len(self.pairs),
             "tokens_per_forward": tokens / forwards,
             "seconds": time.perf_counter() - started,
             "families": {name: correct[name] / counts[name] for name in sorted(counts)},
+            "failures": failures,
         }
 
     def likelihoods(self) -> dict[str, float]:
@@ -115,6 +119,7 @@ def main() -> None:
     parser.add_argument("--likelihoods", action="store_true")
     parser.add_argument("--sweep", action="store_true", help="many settings")
     parser.add_argument("--setting", nargs=5, type=float, metavar="X", help="k G S τs τt")
+    parser.add_argument("--families", action="store_true", help="exact answers of each family")
     parser.add_argument("--failures", type=int, default=0, help="wrong outputs to print")
     options = parser.parse_args()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
@@ -129,30 +134,16 @@ def main() -> None:
         settings += SWEEP
     for setting in settings:
         result = evaluation.decode(setting)
-        name = "autoregressive" if setting is None else (
-            f"k {setting.slot_size} S {setting.blocks} τs {setting.slot_threshold}"
-            f" τt {setting.token_threshold}"
-        )  # fmt: skip
+        name = "autoregressive" if setting is None else str(setting)
         print(
             f"{name}: exact {result['exact']:.3f}"
             f" tokens/forward {result['tokens_per_forward']:.2f} {result['seconds']:.1f} s",
             flush=True,
         )
-        if len(settings) == 1:
+        if options.families:
             print(json.dumps(result["families"]))
-    if options.failures and len(settings) == 1:
-        shown = 0
-        for pair in evaluation.pairs:
-            prompt, _ = evaluation.ids(pair)
-            result = (
-                evaluation.decoder.refusion(prompt, settings[0])
-                if settings[0]
-                else evaluation.decoder.autoregressive(prompt, 64)
-            )
-            text = evaluation.tokenizer.decode(result.output)
-            if not world.is_correct(pair, text) and shown < options.failures:
-                shown += 1
-                print(f"--- {pair.query}\n{pair.response}\n  got:\n{text}")
+        for pair, text in result["failures"][: options.failures]:
+            print(f"--- {pair.query}\n{pair.response}\n--- answered:\n{text}\n")
 
 
 if __name__ == "__main__":

@@ -34,7 +34,8 @@ def arrange(
     `response` ends with EOS. `t` in [0, 1) sets the probability that a slot is masked.
     """
     probability = (1 - EPSILON) * t + EPSILON
-    slots = [range(i, min(i + slot_size, len(response))) for i in range(0, len(response), slot_size)]
+    length = len(response)
+    slots = [range(i, min(i + slot_size, length)) for i in range(0, length, slot_size)]
     clean, hidden = [], []
     for slot in slots:
         (hidden if rng.random() < probability else clean).append(slot)
@@ -53,7 +54,7 @@ def arrange(
         positions += (start + i for i in slot)
         labels += (response[i] for i in slot)
         masked += [True] * len(slot)
-    return Arrangement(tokens, positions, labels, masked, probability, len(response))
+    return Arrangement(tokens, positions, labels, masked, probability, length)
 
 
 def causal(prompt: list[int], response: list[int]) -> Arrangement:

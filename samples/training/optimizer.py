@@ -46,8 +46,9 @@ class Muon(torch.optim.Optimizer):
         parameters = group["params"]
         shared = dist.is_initialized()
         world, rank = (dist.get_world_size(), dist.get_rank()) if shared else (1, 0)
-        flat = torch.zeros(sum(p.numel() for p in parameters))
-        parts = [p.view_as(q) for p, q in zip(flat.split([p.numel() for p in parameters]), parameters)]
+        sizes = [p.numel() for p in parameters]
+        flat = torch.zeros(sum(sizes))
+        parts = [part.view_as(p) for part, p in zip(flat.split(sizes), parameters)]
         for index, parameter in enumerate(parameters):
             state = self.state[parameter]
             if "momentum" not in state:

@@ -75,7 +75,7 @@ def save_state(path: str, **state) -> None:
 
 
 def tokenized(tokenizer, path: str, folder: str) -> tuple[array.array, array.array]:
-    """All pairs in one array of two bytes a token: prompt, response, prompt, …; and each one's end.
+    """All pairs in one array of two bytes a token: prompt, response, prompt, …; and the ends.
 
     Kept in `folder`, so that a resumed run starts at once.
     """

@@ -93,9 +93,18 @@ def spelled(letters: str) -> str:
 # Each family: a function that draws parameters, and one that renders them.
 
 
+def draw_sum(rng: random.Random) -> tuple[int, int]:
+    """Two numbers of two digits whose sum has two digits and carries nothing."""
+    first, second = [], []
+    for lowest in (1, 0):
+        digit = rng.randint(lowest, 9 - lowest)
+        first.append(digit)
+        second.append(rng.randint(lowest, 9 - digit))
+    return 10 * first[0] + first[1], 10 * second[0] + second[1]
+
+
 def draw_gain(rng: random.Random) -> tuple:
-    first = rng.randint(10, 79)
-    return (rng.choice(NAMES), rng.choice(GOODS), first, rng.randint(10, 99 - first))
+    return (rng.choice(NAMES), rng.choice(GOODS), *draw_sum(rng))
 
 
 def render_gain(name, goods, first, second) -> tuple[str, str]:
@@ -107,8 +116,7 @@ def render_gain(name, goods, first, second) -> tuple[str, str]:
 
 
 def draw_loss(rng: random.Random) -> tuple:
-    left = rng.randint(10, 79)
-    given = rng.randint(10, 99 - left)
+    left, given = draw_sum(rng)
     return (*rng.sample(NAMES, 2), rng.choice(GOODS), left + given, given)
 
 
@@ -122,8 +130,9 @@ def render_loss(name, friend, goods, first, second) -> tuple[str, str]:
 
 
 def draw_two_steps(rng: random.Random) -> tuple:
-    first, second = rng.randint(20, 49), rng.randint(10, 30)
-    third = rng.randint(10, min(30, first + second - 10))
+    first, second = draw_sum(rng)
+    tens, ones = divmod(first + second, 10)
+    third = 10 * rng.randint(1, tens - 1) + rng.randint(0, ones)
     return (rng.choice(NAMES), rng.choice(GOODS), first, second, third)
 
 
@@ -141,8 +150,7 @@ def draw_words(rng: random.Random) -> tuple:
     if rng.random() < 0.35:
         first = rng.randint(3, 9)
         return ("times", first, rng.randint((9 + first) // first, 9))
-    first = rng.randint(10, 79)
-    return ("plus", first, rng.randint(10, 99 - first))
+    return ("plus", *draw_sum(rng))
 
 
 def render_words(operation, first, second) -> tuple[str, str]:
@@ -241,23 +249,24 @@ def render_price(goods, prices, index) -> tuple[str, str]:
 
 
 def draw_home(rng: random.Random) -> tuple:
-    return (tuple(rng.sample(NAMES, 4)), tuple(rng.sample(CITIES, 4)), *rng.sample(range(4), 2))
+    return (tuple(rng.sample(NAMES, 4)), tuple(rng.sample(CITIES, 4)), rng.randrange(4))
 
 
-def render_home(names, cities, guest, host) -> tuple[str, str]:
-    homes = ", ".join(f"{n} in {c}" for n, c in zip(names, cities))
+def render_home(names, cities, index) -> tuple[str, str]:
+    homes = ", ".join(f"{n} {c}" for n, c in zip(names, cities))
     return (
-        f"Homes: {homes}. {names[guest]} visits {names[host]}. Which city is that?",
-        f"{names[guest]} from {cities[guest]} visits {names[host]}, and the home of {names[host]}"
-        f" is in {cities[host]}.{ANSWER}{cities[host]}",
+        f"Homes: {homes}. Which city is the home of {names[index]}?",
+        f"The list says that the home of {names[index]} is in {cities[index]}."
+        f"{ANSWER}{cities[index]}",
     )
 
 
 def draw_function(rng: random.Random) -> tuple:
     while True:
         x, factor, term = rng.randint(2, 9), rng.randint(2, 9), rng.randint(1, 9)
-        sign = rng.choice("+-")
-        if 10 <= (x * factor + term if sign == "+" else x * factor - term) <= 99:
+        sign, ones = rng.choice("+-"), x * factor % 10
+        # A product of two digits, and nothing carried or borrowed after it.
+        if x * factor >= 10 and 0 <= (ones + term if sign == "+" else ones - term) <= 9:
             return (rng.choice(FUNCTIONS), x, factor, sign, term)
 
 
@@ -304,7 +313,16 @@ FAMILIES: dict[str, tuple[Callable, Callable]] = {
 }
 
 # What is learned early needs fewer training pairs; evaluation pairs are drawn evenly.
-TRAINING_MIX = {"reverse": 0.4, "backwards": 0.4, "recolor": 0.5, "story": 0.5}
+TRAINING_MIX = {
+    "reverse": 0.3,
+    "backwards": 0.3,
+    "recolor": 0.4,
+    "story": 0.4,
+    "price": 0.5,
+    "sort": 0.7,
+    "swap": 1.2,
+    "function": 1.3,
+}
 
 
 def draw_case(rng: random.Random, held_out: bool) -> Case:
