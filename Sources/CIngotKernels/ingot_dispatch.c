@@ -47,6 +47,22 @@ static void ingot_fill_amx(void) {
 }
 #endif
 
+#if defined(__aarch64__)
+#if defined(__linux__)
+#include <sys/auxv.h>
+#endif
+extern const ingot_kernels ingot_kernels_neon;
+
+static int32_t ingot_has_dotprod(void) {
+#if defined(__linux__)
+  const unsigned long asimddp = 1ul << 20;  // HWCAP_ASIMDDP
+  return (getauxval(AT_HWCAP) & asimddp) != 0;
+#else
+  return 1;  // Every Apple processor that runs macOS.
+#endif
+}
+#endif
+
 enum { INGOT_TABLES = 8 };
 static const ingot_kernels *ingot_tables[INGOT_TABLES];
 
@@ -63,6 +79,9 @@ static void ingot_fill_tables(void) {
 #endif
     ingot_tables[count++] = &ingot_kernels_avx512vnni;
   }
+#endif
+#if defined(__aarch64__)
+  if (ingot_has_dotprod()) ingot_tables[count++] = &ingot_kernels_neon;
 #endif
   ingot_tables[count++] = &ingot_kernels_scalar;
 }

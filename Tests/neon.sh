@@ -1,0 +1,45 @@
+#!/bin/sh
+# Compiles the kernels for AArch64, runs them under emulation, and compares every output bit with
+# the scalar definition on this machine and with each of its own instruction sets.
+# Exit status: 0 equal or skipped (the last line says which), 1 different, 2 does not compile.
+set -eu
+root=$(cd "$(dirname "$0")/.." && pwd)
+cross=${INGOT_CROSS_CC:-clang --target=aarch64-linux-gnu}
+native=${CC:-clang}
+emulator=${INGOT_EMULATOR:-qemu-aarch64-static}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+skip() { echo "neon: skipped: $1"; exit 0; }
+command -v "${native%% *}" >/dev/null || skip "no C compiler ($native)"
+command -v "$emulator" >/dev/null || skip "no $emulator (Debian: qemu-user-static)"
+echo 'int main(void) { return 0; }' >"$work/probe.c"
+$cross -static "$work/probe.c" -o "$work/probe" 2>/dev/null && "$emulator" "$work/probe" \
+  || skip "$cross cannot build for AArch64 (Debian: gcc-aarch64-linux-gnu)"
+
+flags="-std=c17 -O2 -ffp-contract=off -I $root/Sources/CIngotKernels/include"
+sources="$root/Tests/neon/kernel_bits.c $root/Sources/CIngotKernels/ingot_*.c"
+$cross $flags -static $sources -lm -lpthread -o "$work/bits.aarch64" || exit 2
+$native $flags $sources -lm -lpthread -o "$work/bits.native" || exit 2
+
+"$work/bits.native" scalar >"$work/definition"
+status=0
+compare() {  # name, command
+  name=$1
+  shift
+  "$@" >"$work/found"
+  if cmp -s "$work/definition" "$work/found"; then
+    echo "neon: $name: $(wc -l <"$work/found") cases, all bits equal"
+  else
+    echo "neon: $name: DIFFERENT"
+    diff "$work/definition" "$work/found" | head -10
+    status=1
+  fi
+}
+for table in $("$work/bits.native"); do
+  [ "$table" = scalar ] || compare "$table here" "$work/bits.native" "$table"
+done
+for table in $("$emulator" "$work/bits.aarch64"); do
+  compare "$table on AArch64" "$emulator" "$work/bits.aarch64" "$table"
+done
+exit $status

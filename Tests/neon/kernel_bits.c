@@ -1,0 +1,178 @@
+// Prints one line per case with a hash of a kernel's output bits, so that two machines (or two
+// instruction sets) can be compared with `cmp`. Usage: kernel_bits [TABLE]; without a table, the
+// names of those that this machine can run.
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ingot_kernels.h"
+
+static uint64_t state = 88172645463325252ull;
+
+static uint64_t next_random(void) {
+  state ^= state << 13;
+  state ^= state >> 7;
+  state ^= state << 17;
+  return state;
+}
+
+static float next_float(void) { return (float)((int32_t)(next_random() >> 40) - 8388608) / 2e6f; }
+
+static float *floats(int64_t count) {
+  float *x = malloc((size_t)(count + 16) * sizeof *x);
+  for (int64_t i = 0; i < count + 16; i++) x[i] = i < count ? next_float() : 0;
+  return x;
+}
+
+static void *aligned(int64_t bytes) {
+  void *p = aligned_alloc(64, (size_t)(bytes + 127) / 64 * 64);
+  memset(p, 0xA5, (size_t)(bytes + 127) / 64 * 64);
+  return p;
+}
+
+static void report(const char *name, const void *bytes, int64_t count) {
+  uint64_t hash = 14695981039346656037ull;
+  for (int64_t i = 0; i < count; i++)
+    hash = (hash ^ ((const uint8_t *)bytes)[i]) * 1099511628211ull;
+  printf("%s %016llx\n", name, (unsigned long long)hash);
+}
+
+static int64_t padded(int64_t bytes) { return (bytes + 63) / 64 * 64; }
+
+static ingot_tiled make_tiled(int32_t kind, int32_t group, int64_t rows, int64_t columns) {
+  const int64_t groups = columns / group, tiles = (rows + 15) / 16;
+  ingot_tiled w = {.kind = kind, .group = group, .rows = rows, .columns = columns};
+  w.zero_offset = padded(groups * 16 * (kind == INGOT_CB4 ? 1 : 2));
+  w.code_offset = w.zero_offset + padded(kind == INGOT_INT4Z ? groups * 16 : 0);
+  w.tile_bytes = w.code_offset + padded(columns * 16 * (kind == INGOT_INT8 ? 8 : 4) / 8);
+  uint8_t *p = aligned(64 + tiles * w.tile_bytes);
+  for (int64_t i = 0; i < 64 + tiles * w.tile_bytes; i++) p[i] = (uint8_t)(next_random() >> 33);
+  const float tensor_scale = kind == INGOT_CB4 ? 0.37f : 1;
+  memcpy(p + 16, &tensor_scale, 4);
+  for (int64_t t = 0; t < tiles; t++) {
+    uint8_t *tile = p + 64 + t * w.tile_bytes;
+    for (int64_t i = 0; i < groups * 16; i++) {
+      const uint16_t half = (uint16_t)(0x2000 | (next_random() >> 33 & 0x83FF));
+      if (kind != INGOT_CB4) memcpy(tile + 2 * i, &half, 2);
+      if (kind == INGOT_INT4Z) tile[w.zero_offset + i] &= 15;
+    }
+  }
+  w.payload = p;
+  return w;
+}
+
+static void check_product(
+    const ingot_kernels *k, int32_t kind, int32_t group, int64_t rows, int64_t columns,
+    int64_t tokens) {
+  const ingot_tiled w = make_tiled(kind, group, rows, columns);
+  float *x = floats(tokens * columns);
+  if (tokens > 1) memset(x, 0, (size_t)(columns < 128 ? columns : 128) * 4);
+  ingot_activations a = {
+      .tokens = tokens,
+      .columns = columns,
+      .padded_tokens = (tokens + 15) / 16 * 16,
+      .token_stride = padded(columns),
+      .order = k->activation_order(tokens, group)};
+  a.codes = aligned(a.padded_tokens * a.token_stride);
+  a.scales = aligned((columns + 127) / 128 * a.padded_tokens * 4);
+  for (int i = 0; i < 4; i++) a.offsets[i] = aligned((columns / (16 << i) + 1) * a.padded_tokens * 4);
+  k->quantize(x, 0, a.padded_tokens, &a);
+  float *out = aligned(tokens * rows * 4);
+  void *scratch = aligned(INGOT_MULTIPLY_SCRATCH);
+  k->multiply_tiled(&w, &a, 0, (rows + 15) / 16, out, scratch);
+  char name[96];
+  snprintf(
+      name, sizeof name, "product kind %d group %d %lldx%lld tokens %lld", kind, group,
+      (long long)rows, (long long)columns, (long long)tokens);
+  report(name, out, tokens * rows * 4);
+  free((void *)w.payload), free(x), free(a.codes), free(a.scales), free(out), free(scratch);
+  for (int i = 0; i < 4; i++) free(a.offsets[i]);
+}
+
+static void check_attention(
+    const ingot_kernels *k, int32_t format, int64_t heads, int64_t shared, int64_t d,
+    int64_t tokens) {
+  const int64_t capacity = 64, stride = (d + 15) / 16 * 16;
+  ingot_cache cache = {
+      .keys = aligned(shared * capacity * d * 4),
+      .values = aligned(shared * capacity * stride * 4),
+      .key_scales = aligned(shared * capacity * 4),
+      .value_scales = aligned(shared * capacity * 4),
+      .capacity = capacity,
+      .heads = shared,
+      .dimension = d,
+      .value_stride = stride,
+      .format = format};
+  for (int64_t i = 0; i < 50; i++) {
+    float *key = floats(shared * d), *value = floats(shared * d);
+    k->cache_store(&cache, i, key, value);
+    free(key), free(value);
+  }
+  float *queries = floats(tokens * heads * d), *out = aligned(tokens * heads * d * 4);
+  ingot_span *spans = malloc((size_t)tokens * sizeof *spans);
+  for (int64_t t = 0; t < tokens; t++)
+    spans[t] = (ingot_span){(int32_t)(t % 3 == 0 ? t : 7), (int32_t)(20 + t), (int32_t)(31 + t)};
+  const ingot_attention task = {
+      .cache = cache, .queries = queries, .output = out, .spans = spans, .query_heads = heads,
+      .scale = 0.125f};
+  void *scratch = aligned(ingot_attention_scratch(capacity, d));
+  for (int64_t h = 0; h < shared; h++) k->attend(&task, h, 0, tokens, scratch);
+  char name[96];
+  snprintf(
+      name, sizeof name, "attention format %d heads %lld/%lld dimension %lld tokens %lld", format,
+      (long long)heads, (long long)shared, (long long)d, (long long)tokens);
+  report(name, out, tokens * heads * d * 4);
+  free(cache.keys), free(cache.values), free(cache.key_scales), free(cache.value_scales);
+  free(queries), free(out), free(spans), free(scratch);
+}
+
+static void check_elementwise(const ingot_kernels *k, int64_t n) {
+  float *x = floats(n), *y = floats(n), *z = floats(n), *w = floats(n);
+  char name[64];
+  snprintf(name, sizeof name, "rms_norm %lld", (long long)n);
+  k->rms_norm(x, w, 1e-6f, n, z);
+  report(name, z, n * 4);
+  snprintf(name, sizeof name, "swiglu %lld", (long long)n);
+  for (int64_t i = 0; i < n; i++) x[i] *= 20;
+  k->swiglu(x, y, n);
+  report(name, x, n * 4);
+  if (n % 2 == 0) {
+    snprintf(name, sizeof name, "head_norm_rope %lld", (long long)n);
+    k->head_norm_rope(y, w, 1e-6f, n, z, z + n / 2);
+    report(name, y, n * 4);
+  }
+  snprintf(name, sizeof name, "softmax %lld", (long long)n);
+  ingot_summary summary;
+  memset(&summary, 0, sizeof summary);
+  k->softmax_summary(w, n, &summary);
+  report(name, &summary, sizeof summary);
+  free(x), free(y), free(z), free(w);
+}
+
+int main(int count, char **arguments) {
+  const ingot_kernels *k = 0;
+  for (int32_t i = 0; ingot_kernels_available(i); i++) {
+    if (count < 2) puts(ingot_kernels_available(i)->name);
+    else if (!strcmp(ingot_kernels_available(i)->name, arguments[1])) k = ingot_kernels_available(i);
+  }
+  if (count < 2) return 0;
+  if (!k) return 3;
+  const int64_t tokens[] = {1, 2, 3, 5, 8, 13, 17, 33};
+  for (int32_t kind = INGOT_INT8; kind <= INGOT_CB4; kind++)
+    for (int32_t group = kind == INGOT_CB4 ? 16 : 32; group <= 128; group *= 2)
+      for (int t = 0; t < 8; t++) {
+        check_product(k, kind, group, 33, group, tokens[t]);
+        check_product(k, kind, group, 19, 640, tokens[t]);
+        if (group < 128) check_product(k, kind, group, 16, 192, tokens[t]);
+      }
+  const int64_t widths[] = {2, 16, 30, 128, 257, 3009};
+  for (int i = 0; i < 6; i++) check_elementwise(k, widths[i]);
+  for (int32_t format = INGOT_CACHE_F32; format <= INGOT_CACHE_INT8; format++)
+    for (int64_t t = 1; t <= 9; t += 4) {
+      check_attention(k, format, 4, 2, 64, t);
+      check_attention(k, format, 6, 1, 40, t);
+      check_attention(k, format, 1, 1, 128, t);
+    }
+  return 0;
+}
