@@ -81,9 +81,17 @@ INGOT_INLINE float ingot_tensor_scale(const ingot_tiled *w) {
   return scale;
 }
 
+/// The binary16 with the value of an S1E2M5 scale: sign to bit 15, the other bits to 11…5.
+INGOT_INLINE uint16_t ingot_s1e2m5_to_half(uint8_t code) {
+  return (uint16_t)((code & 0x80) << 8 | (code & 0x7F) << 5);
+}
+
+/// Vectors do the same: sign-extend to 16 bits, shift left by 5, keep these bits.
+#define INGOT_S1E2M5_MASK ((short)0x8FE0)
+
 /// The scale of one row of a tile and one group, before the tensor scale.
 INGOT_INLINE float ingot_group_scale(const ingot_tiled *w, const uint8_t *tile, int64_t index) {
-  if (w->kind == INGOT_CB4) return ingot_half_to_f32((uint16_t)(tile[index] << 5));
+  if (w->kind == INGOT_CB4) return ingot_half_to_f32(ingot_s1e2m5_to_half(tile[index]));
   uint16_t half;
   memcpy(&half, tile + 2 * index, 2);
   return ingot_half_to_f32(half);

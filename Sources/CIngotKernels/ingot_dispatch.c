@@ -9,10 +9,16 @@
 extern const ingot_kernels ingot_kernels_scalar;
 
 #if defined(__x86_64__)
+extern const ingot_kernels ingot_kernels_avx2;
 extern const ingot_kernels ingot_kernels_avx512vnni;
 
+static int32_t ingot_has_avx2(void) {
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")
+         && __builtin_cpu_supports("f16c");
+}
+
 static int32_t ingot_has_avx512vnni(void) {
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
+  return ingot_has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
          && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")
          && __builtin_cpu_supports("avx512vnni");
 }
@@ -79,6 +85,7 @@ static void ingot_fill_tables(void) {
 #endif
     ingot_tables[count++] = &ingot_kernels_avx512vnni;
   }
+  if (ingot_has_avx2()) ingot_tables[count++] = &ingot_kernels_avx2;
 #endif
 #if defined(__aarch64__)
   if (ingot_has_dotprod()) ingot_tables[count++] = &ingot_kernels_neon;

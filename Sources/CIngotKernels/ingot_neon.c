@@ -85,9 +85,12 @@ static const int8_t *ingot_neon_unpack(
 INGOT_INLINE void ingot_neon_scales(
     const ingot_tiled *w, const uint8_t *tile, int64_t index, float32x4_t *scales) {
   if (w->kind == INGOT_CB4) {
-    const uint8x16_t codes = vld1q_u8(tile + 16 * index);
-    const uint16x8_t low = vshll_n_u8(vget_low_u8(codes), 5);
-    const uint16x8_t high = vshll_n_u8(vget_high_u8(codes), 5);
+    const int8x16_t codes = vld1q_s8((const int8_t *)tile + 16 * index);
+    const int16x8_t mask = vdupq_n_s16(INGOT_S1E2M5_MASK);
+    const uint16x8_t low =
+        vreinterpretq_u16_s16(vandq_s16(vshll_n_s8(vget_low_s8(codes), 5), mask));
+    const uint16x8_t high =
+        vreinterpretq_u16_s16(vandq_s16(vshll_n_s8(vget_high_s8(codes), 5), mask));
     scales[0] = vcvt_f32_f16(vreinterpret_f16_u16(vget_low_u16(low)));
     scales[1] = vcvt_f32_f16(vreinterpret_f16_u16(vget_high_u16(low)));
     scales[2] = vcvt_f32_f16(vreinterpret_f16_u16(vget_low_u16(high)));

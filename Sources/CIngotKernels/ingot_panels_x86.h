@@ -32,7 +32,8 @@ INGOT_INLINE __m512i ingot_quad(const int8_t *a, int t, int64_t quad_stride) {
 INGOT_INLINE __m512 ingot_scales(const ingot_tiled *w, const uint8_t *tile, int64_t index) {
   if (w->kind == INGOT_CB4) {
     const __m128i codes = _mm_loadu_si128((const void *)(tile + 16 * index));
-    return _mm512_cvtph_ps(_mm256_slli_epi16(_mm256_cvtepu8_epi16(codes), 5));
+    return _mm512_cvtph_ps(_mm256_and_si256(
+        _mm256_slli_epi16(_mm256_cvtepi8_epi16(codes), 5), _mm256_set1_epi16(INGOT_S1E2M5_MASK)));
   }
   return _mm512_cvtph_ps(_mm256_loadu_si256((const void *)(tile + 32 * index)));
 }
