@@ -30,6 +30,12 @@ enum { INGOT_QUANTIZE_TOP_CODE = 127 };
 #define INGOT_QUANTIZE_ROUNDER 12582912.0f
 #define INGOT_QUANTIZE_ROUNDER_BITS 0x4B400000
 
+/// The code of a group's largest weight without search; for int4z, of its range. The int4 code −8
+/// has no positive counterpart.
+INGOT_QUANTIZE_INLINE float ingot_quantize_reach(int32_t kind) {
+  return kind == QUANTIZE_INT4 ? -8 : kind == QUANTIZE_INT4Z ? 15 : 127;
+}
+
 /// The scales to try for every group, as the code that its largest weight would get.
 typedef struct ingot_quantize_targets {
   int32_t count;
@@ -44,35 +50,30 @@ INGOT_QUANTIZE_INLINE void ingot_quantize_spread(
   }
 }
 
-/// Where the best scales of Gaussian and of trained weights were found, both ways round.
+/// The ranges in which the best scales of Gaussian and of trained weights were found, both ways
+/// round where codes reach further on one side. Twice as many targets lower the error of the 4-bit
+/// schemes by less than two parts in a thousand.
 INGOT_QUANTIZE_INLINE ingot_quantize_targets ingot_quantize_make_targets(
     const ingot_quantize_task *task) {
   ingot_quantize_targets targets = {0};
-  int32_t group = task->group;
+  int is_long = task->group >= 128;
   switch (task->kind) {
-    case QUANTIZE_INT8:
-      targets.value[targets.count++] = 127;
-      if (task->search) ingot_quantize_spread(&targets, 123, 127.45f, 8);
-      break;
+    case QUANTIZE_INT8: ingot_quantize_spread(&targets, 123, 127.45f, 9); break;
     case QUANTIZE_INT4:
-      // The largest weight gets the code −8, which has no positive counterpart.
-      targets.value[targets.count++] = -8;
-      if (task->search) {
-        ingot_quantize_spread(&targets, -6.6f, group < 128 ? -9.2f : -10.2f, 9);
-        ingot_quantize_spread(&targets, 6.4f, group < 128 ? 8.4f : 9.4f, 6);
-      }
+      ingot_quantize_spread(&targets, -6.6f, is_long ? -10.2f : -9.2f, 7);
+      ingot_quantize_spread(&targets, 6.4f, is_long ? 9.4f : 8.4f, 5);
       break;
     case QUANTIZE_INT4Z:
       // Of the range from smallest to largest, for each of three zero points.
-      targets.value[targets.count++] = 15;
-      if (task->search) ingot_quantize_spread(&targets, 13.5f, group < 128 ? 17 : 18.5f, 8);
+      ingot_quantize_spread(&targets, 13.5f, is_long ? 18.5f : 17, 6);
       break;
     case QUANTIZE_CB4:
-      targets.value[targets.count++] = 127;
-      if (task->search) {
-        float low = group <= 32 ? 94 : 112;
-        ingot_quantize_spread(&targets, low, group <= 32 ? 142 : 154, 8);
-        ingot_quantize_spread(&targets, -low, group <= 32 ? -134 : -142, 7);
+      if (task->group <= 32) {
+        ingot_quantize_spread(&targets, 94, 142, 6);
+        ingot_quantize_spread(&targets, -94, -134, 5);
+      } else {
+        ingot_quantize_spread(&targets, 112, 154, 6);
+        ingot_quantize_spread(&targets, -112, -142, 5);
       }
       break;
   }

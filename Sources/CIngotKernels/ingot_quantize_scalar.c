@@ -147,9 +147,8 @@ static int choose_scale(group_state *group, uint16_t *bits, float *value, int32_
   if (!(magnitude(extreme) >= INGOT_QUANTIZE_TINY)) return 1;
   ingot_quantize_targets targets = ingot_quantize_make_targets(task);
   float scale, best = -1;
-  if (!task->search) targets.count = 1;
   float range = high - low;
-  float plain = (task->kind == QUANTIZE_INT4Z ? range : extreme) / targets.value[0];
+  float plain = (task->kind == QUANTIZE_INT4Z ? range : extreme) / ingot_quantize_reach(task->kind);
   if (task->kind != QUANTIZE_CB4 && !(magnitude(plain) < 65520)) return 0;
   if (task->kind == QUANTIZE_INT4Z) {
     float center = (-low * 15 / range + INGOT_QUANTIZE_ROUNDER) - INGOT_QUANTIZE_ROUNDER;

@@ -167,7 +167,7 @@ INGOT_QUANTIZE_INLINE group_scales choose_scales(
   s32x16 live = MAGNITUDE(extreme) >= INGOT_QUANTIZE_TINY;
   extreme = live ? extreme : (f32x16)1.0f;
   f32x16 range = live ? highest - lowest : (f32x16)1.0f;
-  f32x16 plain = (kind == QUANTIZE_INT4Z ? range : extreme) / targets->value[0];
+  f32x16 plain = (kind == QUANTIZE_INT4Z ? range : extreme) / ingot_quantize_reach(kind);
   f32x16 scale = plain, best = (f32x16)-1.0f, point = (f32x16)0.0f;
   int32_t search = group->task->search;
   if (kind == QUANTIZE_INT4Z) {
