@@ -17,7 +17,8 @@ public enum Shared {
 
   /// True when the shared data is there: `@Test(.enabled(if: Shared.isPresent, Comment(…)))`.
   public static var isPresent: Bool { root != nil }
-  public static let skipped: String = "needs ../shared (checkpoint and golden data), which is absent"
+  public static let skipped =
+    "needs ../shared (checkpoint and golden data), which is absent on a plain clone"
 
   /// A path below the shared folder; call only where `isPresent`.
   public static func path(_ relative: String) -> String {
