@@ -25,3 +25,16 @@ enum OutputFile {
     }
   }
 }
+
+/// Small files named on the command line: policies, reports, shards.
+enum InputFile {
+  /// - Throws: `file.…`; `input.tooLarge` beyond `limit` bytes.
+  static func read(_ path: String, limit: Int) throws(IngotError) -> [UInt8] {
+    let reader = try FileReader(path: path)
+    guard reader.count <= limit else {
+      throw IngotError(
+        "input.tooLarge", "has \(reader.count) bytes; at most \(limit) are read", path: path)
+    }
+    return try reader.bytes(at: 0, count: reader.count)
+  }
+}

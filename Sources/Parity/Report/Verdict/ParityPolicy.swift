@@ -158,3 +158,15 @@ extension ParityPolicy {
     try require((200...100_000).contains(resamples), .resamples, "200…100000")
   }
 }
+
+extension ParityPolicy.CandidateClass {
+  /// The same judgement from the names of types in a report, for shards whose models are elsewhere.
+  package init(referenceTypes: [String], candidateTypes: [String]) {
+    let added = candidateTypes.filter { !referenceTypes.contains($0) }
+    self =
+      added.isEmpty
+      ? .lossless
+      : added.contains { $0.hasPrefix("int4") || $0.hasPrefix("cb4") }
+        ? .fourBit : added.contains { $0.hasPrefix("int8") } ? .int8 : .half
+  }
+}
