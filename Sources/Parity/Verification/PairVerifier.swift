@@ -140,8 +140,12 @@ package struct PairVerifier {
         ? $0.divergence > $1.divergence : PositionRecord.precedes($0, $1)
     }
     // One metric after another scores the same token; show different tokens.
-    var seen: Set<UInt32> = []
-    return sorted.lazy.filter { seen.insert($0.position).inserted }.prefix(Self.worstPerPair)
+    var shown: [PositionRecord] = []
+    for record in sorted where shown.count < Self.worstPerPair {
+      if !shown.contains(where: { $0.position == record.position }) { shown.append(record) }
+    }
+    return
+      shown
       .map { record in
         let before = pair.example.response.prefix(Int(record.position))
         return WorstPosition(
