@@ -18,12 +18,12 @@ extension Recipe {
     case "int8":
       return Recipe(name: name, standard: .quantize(eightBit, .search), keepsMaskRow: true)
     case "int4":
+      // One rule for both: a model with tied embeddings has no head of its own.
       let ends = Rule(
-        [ModelConfiguration.embeddingName], .quantize(eightBit, .search))
-      let head = Rule(
-        [ModelConfiguration.headName], .quantize(eightBit, .search))
+        [ModelConfiguration.embeddingName, ModelConfiguration.headName],
+        .quantize(eightBit, .search))
       return Recipe(
-        name: name, standard: .quantize(fourBit, .search), rules: [ends, head], keepsMaskRow: true)
+        name: name, standard: .quantize(fourBit, .search), rules: [ends], keepsMaskRow: true)
     case "int4-pure":
       return Recipe(name: name, standard: .quantize(fourBit, .search), keepsMaskRow: false)
     default:
@@ -42,7 +42,10 @@ extension Recipe {
     return scheme
   }
 
+  /// Error 3 % above `Q8_0` at 8.25 bits to its 8.5.
   static let eightBit = scheme(.int8, 64)
+  /// Error 12 % below `Q4_K` at the same 4.5 bits; groups of 32 save a quarter of a bit for 16 %
+  /// more error.
   static let fourBit = scheme(.cb4, 16)
   private static let usual = ["int4z": scheme(.int4z, 64), "cb4": scheme(.cb4, 16)]
 }

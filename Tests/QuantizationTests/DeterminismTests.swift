@@ -1,5 +1,6 @@
 import Kernels
 import Quantization
+import Synchronization
 import Tensors
 import Testing
 
@@ -71,6 +72,47 @@ import Testing
       #expect(blocks.payload == whole.payload)
       #expect(blocks.error == whole.error)
     }
+  }
+
+  @Test(arguments: [1, 2, 5])
+  func theNumberOfThreadsDoesNotMatter(threads: Int) throws {
+    let weights = Self.awkward(rows: 200, columns: 256, type: .bfloat16, seed: 10)
+    let alone = try Quantized(weights, "cb4-g16")
+    let layout = alone.layout
+    let plain = try TensorQuantizer(
+      layout: layout, method: .search, sourceType: .bfloat16, name: "t")
+    let blocks = stride(from: 0, to: 200, by: 16).map { $0..<min($0 + 16, 200) }
+    let pool = ThreadPool(threads: threads)
+    let shared = Mutex((survey: TensorSurvey(), statistics: TensorStatistics()))
+    let outcome = Mutex<[Int: [UInt8]]>([:])
+    func source(_ rows: Range<Int>) -> [UInt8] {
+      Array(weights.bytes[rows.lowerBound * 512..<rows.upperBound * 512])
+    }
+    pool.run(count: blocks.count) { index in
+      let part = source(blocks[index]).withUnsafeBytes {
+        try? plain.survey(rows: blocks[index], source: $0)
+      }
+      if let part { shared.withLock { $0.survey.merge(part) } }
+    }
+    var prepared = plain
+    try prepared.prepare(shared.withLock { $0.survey })
+    let quantizer = prepared
+    pool.run(count: blocks.count) { index in
+      var tile = [UInt8](repeating: 0, count: layout.tileBytes)
+      var part = TensorStatistics()
+      source(blocks[index]).withUnsafeBytes { source in
+        tile.withUnsafeMutableBytes {
+          try? quantizer.quantize(
+            rows: blocks[index], source: source, into: $0, statistics: &part)
+        }
+      }
+      let (done, figures) = (tile, part)
+      outcome.withLock { $0[index] = done }
+      shared.withLock { $0.statistics.merge(figures) }
+    }
+    let tiles = outcome.withLock { tiles in blocks.indices.flatMap { tiles[$0] ?? [] } }
+    #expect(quantizer.header() + tiles == alone.payload)
+    #expect(shared.withLock { $0.statistics.summary() } == alone.error)
   }
 
   @Test(arguments: [ElementType.bfloat16, .float16, .float32])

@@ -29,6 +29,17 @@ import Testing
     #expect(plan["model.layers.0.self_attn.q_norm.weight"]?.action == .keep)
   }
 
+  @Test(arguments: ["int8", "int4", "int4-pure", "cb4-g32"])
+  func builtInRecipesFitModelsWithTiedEmbeddings(name: String) throws {
+    var tied = Self.model
+    tied.tiesEmbeddings = true
+    tied.maskToken = nil
+    let tensors: [TensorDescription] = tied.tensors.map { ($0.name, $0.shape, .bfloat16) }
+    let plans = try #require(Recipe.builtIn(name)).plan(for: tied, tensors: tensors)
+    #expect(plans.allSatisfy { ($0.action == .keep) == ($0.shape.count == 1) })
+    #expect(plans.allSatisfy { $0.exactRows.isEmpty })
+  }
+
   @Test func theOtherBuiltInRecipesTreatAllMatricesAlike() throws {
     for (name, scheme) in [
       ("int8", "int8-g64"), ("int4-pure", "cb4-g16"), ("int8-g32", "int8-g32"),
