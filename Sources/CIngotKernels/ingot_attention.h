@@ -301,7 +301,10 @@ INGOT_INLINE void INGOT_NAME(attend_format)(
   const ingot_span *spans[INGOT_ATTENTION_QUERIES];
   for (int64_t start = 0; start < total;) {
     const int64_t left = total - start;
-    const int n = INGOT_ACCUMULATORS >= 8 && left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+    const int n = INGOT_ACCUMULATORS >= 8 && left >= 8   ? 8
+                  : INGOT_ACCUMULATORS >= 4 && left >= 4 ? 4
+                  : INGOT_ACCUMULATORS >= 2 && left >= 2 ? 2
+                                                         : 1;
     for (int k = 0; k < n; k++) {
       const int64_t token = first + (start + k) / group;
       const int64_t query_head = head * group + (start + k) % group;
@@ -310,19 +313,15 @@ INGOT_INLINE void INGOT_NAME(attend_format)(
       out[k] = task->output + at;
       spans[k] = &task->spans[token];
     }
-    switch (n) {
-      case 8:
-        INGOT_NAME(attend_queries)(task, head, q, out, spans, &view, scratch, 8, format);
-        break;
-      case 4:
-        INGOT_NAME(attend_queries)(task, head, q, out, spans, &view, scratch, 4, format);
-        break;
-      case 2:
-        INGOT_NAME(attend_queries)(task, head, q, out, spans, &view, scratch, 2, format);
-        break;
-      default:
-        INGOT_NAME(attend_queries)(task, head, q, out, spans, &view, scratch, 1, format);
-    }
+    // Only the counts that fit in registers are compiled.
+    if (INGOT_ACCUMULATORS >= 8 && n == 8)
+      INGOT_NAME(attend_queries)(task, head, q, out, spans, &view, scratch, 8, format);
+    else if (INGOT_ACCUMULATORS >= 4 && n == 4)
+      INGOT_NAME(attend_queries)(task, head, q, out, spans, &view, scratch, 4, format);
+    else if (INGOT_ACCUMULATORS >= 2 && n == 2)
+      INGOT_NAME(attend_queries)(task, head, q, out, spans, &view, scratch, 2, format);
+    else
+      INGOT_NAME(attend_queries)(task, head, q, out, spans, &view, scratch, 1, format);
     start += n;
   }
 }

@@ -5,7 +5,7 @@
 #define INGOT_NAME(op) ingot_##op##_scalar
 // Fused products are library calls without FMA instructions.
 #define INGOT_MULTIPLY_ADD(a, b, c) ((a) * (b) + (c))
-#define INGOT_ACCUMULATORS 4
+#define INGOT_ACCUMULATORS 1
 #define INGOT_GEMM_VECTORS 1
 #define INGOT_GEMM_TOKENS 4
 #include "ingot_vector.h"
@@ -100,12 +100,15 @@ int64_t ingot_attention_scratch(int64_t entries, int64_t dimension) {
 uint64_t ingot_read_memory(const void *memory, int64_t bytes) {
   const uint8_t *p = memory;
   uint64_t sum[8] = {0};
-  for (int64_t i = 0; i < bytes; i += 64)
+  for (int64_t i = 0; i < bytes; i += 64) {
+    // As far ahead as the kernels that stream weights; the hardware stops at page boundaries.
+    __builtin_prefetch(p + i + 4096);
     for (int k = 0; k < 8; k++) {
       uint64_t word;
       memcpy(&word, p + i + 8 * k, 8);
       sum[k] += word;
     }
+  }
   return sum[0] + sum[1] + sum[2] + sum[3] + sum[4] + sum[5] + sum[6] + sum[7];
 }
 

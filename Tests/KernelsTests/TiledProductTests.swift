@@ -105,12 +105,12 @@ import Testing
 
   @Test(arguments: Fixture.schemes)
   func everyTableEqualsTheScalarOne(_ scheme: QuantizationScheme) throws {
-    let widths = Set([scheme.groupSize, 128, 192, 640, 1152].map { $0 / scheme.groupSize })
+    let widths = Set([scheme.groupSize, 192, 640].map { $0 / scheme.groupSize })
       .filter { $0 > 0 }.map { $0 * scheme.groupSize }.sorted()
     for columns in widths {
-      for rows in [1, 16, 33, 87] {
+      for rows in [1, 33, 87] {
         let matrix = try Fixture.tiled(scheme, rows: rows, columns: columns)
-        for tokens in [0, 1, 2, 3, 4, 5, 7, 8, 12, 13, 16, 17, 33, 70] {
+        for tokens in [0, 1, 2, 3, 5, 8, 13, 16, 33] {
           let input = Self.input(tokens: tokens, columns: columns)
           let expected = product(
             [matrix], input, tokens: tokens, arithmetic: .quantized, kernels: .scalar,
