@@ -144,6 +144,7 @@ static void ingot_amx_panel(
   int64_t shape = 0, count = 0;
   for (int64_t t = first; t < end; t += 16) {
     const int64_t tokens = end - t < 16 ? end - t : 16;
+    ingot_fetch_next(panel, (t - first) / 16, (end - first + 15) / 16);
     if (tokens != shape) ingot_shape_tiles(depth, shape = tokens);
     const int8_t *a = x->codes + t * x->token_stride + panel->first_column;
     for (int64_t column = 0; column < panel->columns; column += INGOT_BLOCK) {

@@ -265,6 +265,7 @@ static void ingot_panel_tokens(
   for (int64_t t = first; t < end;) {
     float *at = out + (t - first) * 2 * INGOT_LANES;
     const int64_t left = end - t;
+    ingot_fetch_next(panel, (t - first) / BLOCK_TOKENS, (end - first + 11) / BLOCK_TOKENS);
     // 16 left: 8 + 8 beats 12 + 4.
     if (left > 8 && !(left > 12 && left <= 16)) ingot_block_12(panel, x, t, at), t += 12;
     else if (left > 4) ingot_block_8(panel, x, t, at), t += 8;

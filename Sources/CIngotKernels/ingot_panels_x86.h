@@ -13,11 +13,24 @@ typedef struct ingot_panel {
   int64_t first_column;
   int64_t columns;
   int64_t group;
+  /// Packed codes of the next panel, to be fetched while this one is multiplied.
+  const uint8_t *next[2];
+  int64_t next_bytes;
 } ingot_panel;
 
 typedef void ingot_panel_function(
     const ingot_panel *panel, const ingot_activations *x, int64_t first, int64_t end,
     float *out);
+
+/// Fetches share `part` of `parts` of the next panel into the second-level cache, so that memory
+/// and arithmetic overlap also when tokens are few.
+INGOT_INLINE void ingot_fetch_next(const ingot_panel *panel, int64_t part, int64_t parts) {
+  const int64_t lines = panel->next_bytes / 64;
+  for (int64_t i = lines * part / parts; i < lines * (part + 1) / parts; i++) {
+    _mm_prefetch((const char *)panel->next[0] + 64 * i, _MM_HINT_T1);
+    _mm_prefetch((const char *)panel->next[1] + 64 * i, _MM_HINT_T1);
+  }
+}
 
 /// log2(group / 16)
 INGOT_INLINE int ingot_level(int64_t group) { return __builtin_ctz((unsigned)group) - 4; }
@@ -113,6 +126,14 @@ INGOT_INLINE void ingot_write_tile(
         out + t * w->rows, mask, _mm512_mul_ps(_mm512_loadu_ps(lanes + t * stride), f));
 }
 
+/// Where the codes of a tile from `column` on lie, and in `*bytes` how many belong to a panel.
+INGOT_INLINE const uint8_t *ingot_packed_codes(
+    const ingot_tiled *w, int64_t tile, int64_t column, int64_t *bytes) {
+  const int64_t rest = w->columns - column, half_bytes = w->kind == INGOT_INT8 ? 2 : 1;
+  *bytes = (rest < PANEL_COLUMNS ? rest : PANEL_COLUMNS) * (INGOT_LANES / 2) * half_bytes;
+  return ingot_tile(w, tile) + w->code_offset + column * (INGOT_LANES / 2) * half_bytes;
+}
+
 /// All tokens × tiles [first, end): for two tiles and up to 512 tokens, panel by panel along the
 /// columns, `body` adds each panel's products to sums in scratch.
 static void ingot_multiply_panels(
@@ -140,6 +161,14 @@ static void ingot_multiply_panels(
           ingot_unpack(w, ingot_tile(w, index), column, panel.columns, flip, c, s);
           panel.codes[i] = c;
           panel.scales[i] = s;
+        }
+        const int is_last = column + PANEL_COLUMNS >= w->columns;
+        const int64_t next = is_last ? tile + 2 : tile;
+        if (next < end) {
+          const int64_t other = next + 1 < end ? next + 1 : next;
+          const int64_t from_column = is_last ? 0 : column + PANEL_COLUMNS;
+          panel.next[0] = ingot_packed_codes(w, next, from_column, &panel.next_bytes);
+          panel.next[1] = ingot_packed_codes(w, other, from_column, &panel.next_bytes);
         }
         body(&panel, x, from, from + count, sums);
       }

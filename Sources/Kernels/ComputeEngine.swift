@@ -34,7 +34,10 @@ package final class ComputeEngine {
   ) {
     guard count > 0 else { return }
     let units = (count + unit - 1) / unit
-    let parts = min(units, pool.threads, max(1, count * cost / Self.smallestShare))
+    // A few parts for each thread, so that one that is held up elsewhere does not hold up all.
+    let worthwhile = max(1, count * cost / Self.smallestShare)
+    let parts = min(
+      units, worthwhile, worthwhile > 8 * pool.threads ? 4 * pool.threads : pool.threads)
     guard parts > 1 else { return body(0, 0..<count) }
     pool.run(count: parts) { worker, part in
       let start = units * part / parts * unit
