@@ -6,6 +6,7 @@ extension Recipe {
   /// Reads a recipe.
   ///
   /// ```yaml
+  /// version: 1                 # optional
   /// name: careful              # optional
   /// default: cb4-g16           # or `keep`
   /// exact_mask_row: true       # optional, true when absent
@@ -30,7 +31,10 @@ extension Recipe {
     guard let root else { throw IngotError("recipe.form", "is empty", path: path) }
     let fields = try RecipeFields(
       root, place: "the recipe", path: path,
-      known: ["name", "default", "exact_mask_row", "rules"])
+      known: ["version", "name", "default", "exact_mask_row", "rules"])
+    if let version = try fields.integer("version"), version != 1 {
+      throw fields.error("has version \(version); this program reads version 1")
+    }
     guard let standard = fields["default"] else {
       throw fields.error("has no default", advice: "Add a line such as `default: cb4-g16`.")
     }

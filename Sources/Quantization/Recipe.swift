@@ -44,7 +44,8 @@ package struct Recipe: Sendable, Hashable {
     self.path = path
   }
 
-  /// What the recipe does, as one line of JSON: equal for recipes that do the same.
+  /// What the recipe does, as one line of JSON: equal for recipes that do the same. JSON is YAML,
+  /// so `init(yaml:path:)` reads it again.
   package var canonicalText: String {
     var writer = JSONWriter()
     writer.object { writer in
@@ -57,7 +58,7 @@ package struct Recipe: Sendable, Hashable {
           writer.object { writer in
             writer.key("tensors")
             writer.array { writer in for glob in rule.tensors { writer.value(glob.pattern) } }
-            Self.write(rule.action, named: "action", to: &writer)
+            Self.writeMembers(rule.action, to: &writer)
           }
         }
       }
@@ -70,13 +71,19 @@ package struct Recipe: Sendable, Hashable {
 
   private static func write(_ action: Action, named name: String, to writer: inout JSONWriter) {
     writer.key(name)
+    if action == .keep {
+      writer.value("keep")
+    } else {
+      writer.object { writer in writeMembers(action, to: &writer) }
+    }
+  }
+
+  private static func writeMembers(_ action: Action, to writer: inout JSONWriter) {
     switch action {
-    case .keep: writer.value("keep")
+    case .keep: writer.member("action", "keep")
     case .quantize(let scheme, let method):
-      writer.object { writer in
-        writer.member("scheme", scheme.name)
-        writer.member("method", method.rawValue)
-      }
+      writer.member("scheme", scheme.name)
+      writer.member("method", method.rawValue)
     }
   }
 }

@@ -16,11 +16,16 @@ struct Quantize: ParsableCommand {
         ingot quantize model.ingot model-int4.ingot --recipe int4
         ingot quantize ReFusion/ refusion-int8.ingot --recipe int8-g128 --report errors.json
         ingot quantize ReFusion/ out.ingot --recipe mine.yaml --dry-run
+        ingot quantize ReFusion/ out.ingot --target-bits 4.5
       """)
 
   @Argument(help: "A checkpoint folder or a full-precision .ingot file.") var source: String
   @Argument(help: "The .ingot file to write.") var output: String
-  @Option(name: .long, help: "A built-in recipe's name, or a YAML file.") var recipe: String
+  @Option(name: .long, help: "A built-in recipe's name, or a YAML file.") var recipe: String?
+  @Option(
+    name: .long,
+    help: "Choose a scheme for each tensor: the least total error within so many bits per weight.")
+  var targetBits: Double?
   @Flag(name: .long, help: "Print what would be written, and write nothing.") var dryRun = false
   @Option(
     name: .long,
@@ -30,9 +35,19 @@ struct Quantize: ParsableCommand {
   var resume = false
   @OptionGroup var common: CommonOptions
 
+  func validate() throws {
+    guard (recipe == nil) != (targetBits == nil) else {
+      throw ValidationError("Give either --recipe or --target-bits.")
+    }
+    if let targetBits, !(4...32).contains(targetBits) {
+      throw ValidationError("--target-bits must be between 4 and 32.")
+    }
+  }
+
   func run() throws {
-    let recipe = try Self.recipe(self.recipe)
     let source = try SourceArgument.open(self.source, quiet: common.quiet)
+    let recipe =
+      try targetBits.map { try source.recipe(targetBits: $0) } ?? Self.recipe(recipe ?? "")
     let plan = try CastPlan(
       quantizing: source, by: recipe, toolVersion: BuildInformation.version)
     if dryRun { return print(PlanTable(plan).text(json: common.json)) }

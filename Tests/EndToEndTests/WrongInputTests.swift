@@ -36,12 +36,13 @@ import Testing
   static let breakages: [Breakage] = [
     .replace("config.json", #""Qwen3ForCausalLM""#, #""LlamaForCausalLM""#, "LlamaForCausalLM"),
     .replace("config.json", #""hidden_act":"silu""#, #""hidden_act":"gelu""#, "gelu"),
-    .replace("config.json", #""hidden_size":"#, #""hidden_size":9"#, "hidden"),
+    .replace("config.json", #""hidden_size":"#, #""hidden_size":9"#, "shape"),
     .replace("config.json", #""num_attention_heads":"#, #""num_attention_heads":-"#, "heads"),
     .replace(
       "config.json", "{", #"{"use_sliding_window":true,"sliding_window":64,"#, "sliding"),
     .replace(
-      "config.json", "{", #"{"rope_scaling":{"rope_type":"yarn","factor":4.0},"#, "yarn"),
+      "config.json", #""rope_scaling":null"#, #""rope_scaling":{"rope_type":"yarn","factor":4.0}"#,
+      "yarn"),
     Breakage("config.json is no JSON", "config.json") { folder in
       try folder.write(Array("{\"vocab_size\": ".utf8), to: "config.json")
     },

@@ -1,4 +1,4 @@
-package import Bytes
+import Bytes
 import Casting
 package import Checkpoints
 import Foundation
@@ -7,7 +7,7 @@ import Kernels
 package import Parity
 package import ReFusion
 import Tensors
-package import TestSupport
+import TestSupport
 package import Tokenization
 
 /// The trained checkpoint that the golden data was computed on, converted once a test run.
