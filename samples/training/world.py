@@ -242,7 +242,7 @@ def draw_price(rng: random.Random) -> tuple:
 def render_price(goods, prices, index) -> tuple[str, str]:
     table = ", ".join(f"{g} {p}" for g, p in zip(goods, prices))
     return (
-        f"Price list: {table}. How much are the {goods[index]}?",
+        f"How much are the {goods[index]}? Price list: {table}.",
         f"The price list says that the {goods[index]} cost {prices[index]} coins."
         f"{ANSWER}{prices[index]}",
     )
@@ -255,7 +255,7 @@ def draw_home(rng: random.Random) -> tuple:
 def render_home(names, cities, index) -> tuple[str, str]:
     homes = ", ".join(f"{n} {c}" for n, c in zip(names, cities))
     return (
-        f"Homes: {homes}. Which city is the home of {names[index]}?",
+        f"Which city is the home of {names[index]}? Homes: {homes}.",
         f"The list says that the home of {names[index]} is in {cities[index]}."
         f"{ANSWER}{cities[index]}",
     )
@@ -316,12 +316,15 @@ FAMILIES: dict[str, tuple[Callable, Callable]] = {
 TRAINING_MIX = {
     "reverse": 0.3,
     "backwards": 0.3,
-    "recolor": 0.4,
-    "story": 0.4,
-    "price": 0.5,
-    "sort": 0.7,
-    "swap": 1.2,
-    "function": 1.3,
+    "recolor": 0.3,
+    "story": 0.3,
+    "swap": 0.5,
+    "sort": 0.5,
+    "gain": 0.7,
+    "words": 1.2,
+    "function": 1.4,
+    "price": 1.6,
+    "home": 1.6,
 }
 
 
