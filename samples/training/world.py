@@ -235,8 +235,7 @@ def render_recolor(old, new, colors, things) -> tuple[str, str]:
 
 
 def draw_price(rng: random.Random) -> tuple:
-    goods = tuple(rng.sample(GOODS, 4))
-    return (goods, tuple(rng.randint(10, 99) for _ in goods), rng.randrange(4))
+    return (tuple(GOODS[:4]), tuple(rng.randint(10, 99) for _ in range(4)), rng.randrange(4))
 
 
 def render_price(goods, prices, index) -> tuple[str, str]:
@@ -249,7 +248,7 @@ def render_price(goods, prices, index) -> tuple[str, str]:
 
 
 def draw_home(rng: random.Random) -> tuple:
-    return (tuple(rng.sample(NAMES, 4)), tuple(rng.sample(CITIES, 4)), rng.randrange(4))
+    return (tuple(NAMES[:4]), tuple(rng.sample(CITIES, 4)), rng.randrange(4))
 
 
 def render_home(names, cities, index) -> tuple[str, str]:
@@ -316,15 +315,15 @@ FAMILIES: dict[str, tuple[Callable, Callable]] = {
 TRAINING_MIX = {
     "reverse": 0.3,
     "backwards": 0.3,
-    "recolor": 0.3,
+    "recolor": 0.5,
     "story": 0.3,
-    "swap": 0.5,
-    "sort": 0.5,
-    "gain": 0.7,
-    "words": 1.2,
+    "swap": 0.7,
+    "sort": 0.8,
+    "gain": 0.5,
+    "loss": 0.5,
     "function": 1.4,
-    "price": 1.6,
-    "home": 1.6,
+    "price": 2.0,
+    "home": 2.0,
 }
 
 
