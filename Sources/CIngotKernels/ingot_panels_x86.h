@@ -74,12 +74,15 @@ INGOT_INLINE __m512i ingot_levels_u8(const ingot_tiled *w) { return ingot_nibble
 
 /// Unpacks `columns` columns (whole groups) of one tile from `first_column`.
 ///
-/// `flip` 0x80 gives code + 128 as unsigned bytes, 0 gives signed codes.
+/// `flip` 0x80 gives code + 128 as unsigned bytes, 0 gives signed codes. Null `codes`: scales only.
 static void ingot_unpack(
     const ingot_tiled *w, const uint8_t *tile, int64_t first_column, int64_t columns, int flip,
     uint8_t *codes, float *scales) {
   const int64_t group = w->group, first_group = first_column / group;
   const __m512i low = _mm512_set1_epi8(15);
+  for (int64_t g = 0; g < columns / group; g++)
+    _mm512_store_ps(scales + g * INGOT_LANES, ingot_scales(w, tile, first_group + g));
+  if (!codes) return;
   if (w->kind == INGOT_INT8) {
     const uint8_t *p = tile + w->code_offset + first_column * INGOT_LANES;
     const __m512i mask = _mm512_set1_epi8((char)flip);
@@ -109,8 +112,6 @@ static void ingot_unpack(
       codes = far;
     }
   }
-  for (int64_t g = 0; g < columns / group; g++)
-    _mm512_store_ps(scales + g * INGOT_LANES, ingot_scales(w, tile, first_group + g));
 }
 
 /// Writes `count` tokens of one tile from rows of `stride` floats to the output matrix.
@@ -158,8 +159,12 @@ static void ingot_multiply_panels(
           uint8_t *c = codes + i * PANEL_COLUMNS * INGOT_LANES;
           float *s = scales + i * PANEL_COLUMNS / 16 * INGOT_LANES;
           const int64_t index = i == 0 ? tile : second;
-          ingot_unpack(w, ingot_tile(w, index), column, panel.columns, flip, c, s);
-          panel.codes[i] = c;
+          // Signed bytes are multiplied where they are mapped.
+          const int is_mapped = w->kind == INGOT_INT8 && flip == 0;
+          int64_t bytes;
+          ingot_unpack(
+              w, ingot_tile(w, index), column, panel.columns, flip, is_mapped ? 0 : c, s);
+          panel.codes[i] = is_mapped ? ingot_packed_codes(w, index, column, &bytes) : c;
           panel.scales[i] = s;
         }
         const int is_last = column + PANEL_COLUMNS >= w->columns;
