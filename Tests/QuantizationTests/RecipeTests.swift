@@ -167,10 +167,12 @@ import Testing
     #expect(
       short.canonicalText == """
         {"version":1,"default":{"scheme":"cb4-g16","method":"search"},"exact_mask_row":true,\
-        "rules":[{"tensors":["a*"],"action":{"scheme":"int8-g64","method":"search"}}]}
+        "rules":[{"tensors":["a*"],"scheme":"int8-g64","method":"search"}]}
         """)
     #expect(long.canonicalText == short.canonicalText)
     #expect(long.checksum == short.checksum)
+    // What a file stores can be read again.
+    #expect(try Self.parse(short.canonicalText).canonicalText == short.canonicalText)
     #expect(try Self.parse("default: cb4-g16").checksum != short.checksum)
   }
 
