@@ -23,7 +23,8 @@ struct VerifyScope: ParsableArguments {
   var seed: UInt64 = 0
   @Flag(name: .long, help: "Stop as soon as the outcome is clear.") var earlyStop = false
   @Option(
-    name: .long, help: ArgumentHelp("Do part I of N of the pairs, for array jobs.", valueName: "i/n"),
+    name: .long,
+    help: ArgumentHelp("Do part I of N of the pairs, for array jobs.", valueName: "i/n"),
     transform: Self.parseShard)
   var shard: Shard?
   @Flag(
@@ -46,7 +47,9 @@ struct VerifyScope: ParsableArguments {
     guard (0...64).contains(objectiveDraws) else {
       throw ValidationError("--objective-draws must be between 0 and 64.")
     }
-    guard attributePairs >= 1 else { throw ValidationError("--attribute-pairs must be at least 1.") }
+    guard attributePairs >= 1 else {
+      throw ValidationError("--attribute-pairs must be at least 1.")
+    }
     if earlyStop, shard != nil {
       throw ValidationError("A shard sees only a part, so it cannot stop early.")
     }
