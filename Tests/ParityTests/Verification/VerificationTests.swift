@@ -39,12 +39,11 @@ struct VerificationTests {
     let tokenizer = try GoldenModel.tokenizer()
     let verifier = PairVerifier(
       scorer: scorer, settings: inputs.settings, seed: 3,
-      text: { (try? tokenizer.decode($0.map(Int.init), skippingSpecialTokens: true)) ?? "" })
-    var evidence = try Verification(verifier: verifier, inputs: inputs, policy: policy)
-      .run(
-        pairs,
-        run: RunInformation(tool: "", cpu: "", isa: "", threads: 1, seconds: 0), progress: {}
-      ).evidence
+      text: { (try? tokenizer.decode($0.map(Int.init), skipSpecial: true)) ?? "" })
+    let verification = Verification(verifier: verifier, inputs: inputs, policy: policy)
+    var evidence = try verification.run(
+      pairs, run: RunInformation(tool: "", cpu: "", isa: "", threads: 1, seconds: 0), progress: {}
+    ).evidence
     if attributes {
       evidence.attribution = try AttributionRun(
         reference: weights, candidate: candidate, pool: .shared, cacheFormat: .float32,
@@ -120,7 +119,8 @@ struct VerificationTests {
       source: try GoldenModel.weights(), damage: .swappedLayers(1, 4))
     let report = try report(candidate, attributes: true)
     #expect(report.verdict == .fail)
-    let suspects = try #require(report.attribution?.tensors.filter(\.isSuspect))
+    let tensors = try #require(report.attribution?.tensors)
+    let suspects = tensors.filter(\.isSuspect)
     #expect(!suspects.isEmpty)
     #expect(
       suspects.allSatisfy {
