@@ -72,7 +72,7 @@ struct Verify: ParsableCommand {
         candidate: InferenceSession(
           model: models.candidate.model, pool: pool, arithmetic: runtime.arithmeticMode,
           cacheFormat: runtime.cacheFormat)),
-      settings: models.inputs.settings, seed: scope.seed,
+      settings: models.inputs.settings, seed: decoding.seed,
       text: { models.reference.decode($0) })
     let verification = Verification(
       verifier: verifier, inputs: models.inputs, policy: policy, shard: scope.shard,

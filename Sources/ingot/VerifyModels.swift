@@ -37,7 +37,7 @@ struct VerifyModels {
         slotSizes: scope.likelihoodSlots, objectiveDraws: scope.objectiveDraws,
         limit: scope.limit, decodePairs: decodes ? min(scope.decodePairs, pairs.count) : 0,
         decoding: decodes ? ParitySettings.Decoding(decoding.settings) : nil),
-      seed: scope.seed)
+      seed: decoding.seed)
   }
 
   func candidateClass() throws -> ParityPolicy.CandidateClass {

@@ -19,8 +19,6 @@ struct VerifyScope: ParsableArguments {
     name: .long,
     help: ArgumentHelp("Draws of the training objective's masks per pair.", valueName: "n"))
   var objectiveDraws = 1
-  @Option(name: .customLong("verify-seed"), help: "Seeds masks and resampling.")
-  var seed: UInt64 = 0
   @Flag(name: .long, help: "Stop as soon as the outcome is clear.") var earlyStop = false
   @Option(
     name: .long,

@@ -26,6 +26,11 @@ package enum GoldenModel {
   /// The model with its weights as stored (bf16).
   package static func fullPrecision() throws -> ReFusionModel { try converted.get().1 }
 
+  /// The tensors of that model, for tests that exchange some of them.
+  package static func weights() throws -> IngotWeights {
+    IngotWeights(try IngotFile.open(converted.get().0.path("golden.ingot")))
+  }
+
   /// A tensor of a safetensors file as f32.
   package static func tensor(_ name: String, in relative: String) throws -> [Float] {
     let file = try SafetensorsFile(path: Shared.path(relative))

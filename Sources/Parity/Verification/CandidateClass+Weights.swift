@@ -1,5 +1,5 @@
-package import Bytes
 internal import Architecture
+package import Bytes
 internal import Kernels
 package import ReFusion
 

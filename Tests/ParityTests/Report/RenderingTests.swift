@@ -24,6 +24,8 @@ import Testing
     let folder = try #require(ProcessInfo.processInfo.environment["INGOT_REPORT_SAMPLES"])
     let report = report(noise: Float(noise), candidate, pairs: 64)
     try Data(report.html.utf8).write(to: URL(fileURLWithPath: "\(folder)/\(name).html"))
+    let json = try ParityDocument.report(report).json()
+    try Data(json).write(to: URL(fileURLWithPath: "\(folder)/\(name).json"))
   }
 }
 

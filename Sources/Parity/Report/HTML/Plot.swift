@@ -13,7 +13,7 @@ struct Plot {
   private let yAxis: Axis
   private var marks = Markup.empty
 
-  private static let left = 46.0
+  private static let left = 52.0
   private static let right = 12.0
   private static let top = 12.0
   private static let bottom = 40.0
