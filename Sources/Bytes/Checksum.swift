@@ -101,7 +101,7 @@ public struct Checksum: Hashable, Sendable, CustomStringConvertible {
 
 extension Checksum {
   /// Computes a digest piece by piece.
-  public struct Hasher {
+  public struct Hasher: Sendable {
     private var state = SHA256()
 
     public init() {}

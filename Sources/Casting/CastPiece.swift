@@ -5,8 +5,8 @@ internal import Tensors
 
 /// A piece of a cast that one thread does on its own.
 enum CastPiece: Sendable {
-  /// Hash a whole source file for the provenance.
-  case hash(part: Int)
+  /// Hash the next bytes of a source file for the provenance.
+  case hash(part: Int, Range<Int>)
   /// Copy or convert `count` elements of a dense tensor.
   case dense(tensor: Int, first: Int, count: Int)
   /// Quantize rows of a tensor, a multiple of 16 but at its end.
@@ -42,6 +42,34 @@ extension CastPlan {
       bytes += source.tensors[tensor].byteCount
     }
     return waves
+  }
+
+  /// Which bytes of which source files to hash beside each wave: about those the wave reads, so
+  /// that they come from the page cache, and each file in order from its first to its last byte.
+  func hashes(beside waves: [[Int]]) -> [[CastPiece]] {
+    var left = source.parts.map { $0.checksum == nil ? $0.byteCount : 0 }
+    var tensorsLeft = left.map { _ in 0 }
+    for tensor in waves.joined() { tensorsLeft[source.part(ofTensor: tensor)] += 1 }
+    // A resumed run may have nothing to cast and still has to hash.
+    var pieces = waves.map { wave -> [CastPiece] in
+      var own: [CastPiece] = []
+      let counts = Dictionary(grouping: wave) { source.part(ofTensor: $0) }
+      for (part, tensors) in counts.sorted(by: { $0.key < $1.key }) where left[part] > 0 {
+        tensorsLeft[part] -= tensors.count
+        let bytes = tensors.reduce(0) { $0 + source.tensors[$1].byteCount }
+        let start = source.parts[part].byteCount - left[part]
+        let count = tensorsLeft[part] == 0 ? left[part] : min(bytes, left[part])
+        own.append(.hash(part: part, start..<start + count))
+        left[part] -= count
+      }
+      return own
+    }
+    let rest = left.indices.filter { left[$0] > 0 }.map { part in
+      let size = source.parts[part].byteCount
+      return CastPiece.hash(part: part, size - left[part]..<size)
+    }
+    if !rest.isEmpty { pieces.append(rest) }
+    return pieces
   }
 
   /// The layout and rounding of a tensor to be quantized; nil for the others.
@@ -80,7 +108,7 @@ extension CastPlan {
   /// Source bytes a piece consumes, for progress.
   func workBytes(_ piece: CastPiece) -> Int {
     switch piece {
-    case .hash(let part): source.parts[part].checksum == nil ? source.parts[part].byteCount : 0
+    case .hash(_, let range): range.count
     case .dense(let tensor, _, let count): count * source.tensors[tensor].type.byteCount
     case .rows(let tensor, let rows):
       rows.count * source.tensors[tensor].byteCount / max(source.tensors[tensor].shape[0], 1)

@@ -18,7 +18,7 @@ package protocol CastSource: Sendable {
   var configuration: ModelConfiguration { get }
   /// The model's tensors in the order the forward pass uses them.
   var tensors: [SourceTensor] { get }
-  /// Files the weights came from. A checksum is nil until `checksum(ofPart:)` has read the file.
+  /// Files the weights came from. A checksum that is not known yet is found by hashing the part.
   var parts: [SourcePart] { get }
   /// The part that holds a tensor, where reading one after the other helps the disk.
   func part(ofTensor index: Int) -> Int
@@ -26,8 +26,11 @@ package protocol CastSource: Sendable {
   func read(
     tensor index: Int, at offset: Int, into buffer: UnsafeMutableRawBufferPointer
   ) throws(IngotError)
-  /// SHA-256 of a whole part. Called from any thread.
-  func checksum(ofPart index: Int) throws(IngotError) -> Checksum
+  /// Fills `buffer` with bytes of a part, for hashing. Called from any thread, only for parts
+  /// without a checksum.
+  func read(
+    part index: Int, at offset: Int, into buffer: UnsafeMutableRawBufferPointer
+  ) throws(IngotError)
   /// Everything else that goes into the file: configuration files, tokenizer, chat template.
   var attachments: CastAttachments { get }
 }

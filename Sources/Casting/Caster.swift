@@ -54,30 +54,44 @@ package struct Caster: Sendable {
   private func writeTensors(
     _ writer: IngotWriter, _ pool: ThreadPool, _ progress: @escaping @Sendable (Int) -> Void
   ) throws(IngotError) -> [UInt8] {
-    let checksums = Mutex([Checksum](repeating: .zero, count: plan.source.parts.count))
-    var unhashed = plan.source.parts.indices.map { CastPiece.hash(part: $0) }[...]
-    var waves = plan.waves(skipping: writer.isComplete)[...]
-    while !waves.isEmpty || !unhashed.isEmpty {
-      let wave = waves.popFirst() ?? []
+    let hashers = Mutex(plan.source.parts.map { _ in Checksum.Hasher() })
+    let waves = plan.waves(skipping: writer.isComplete)
+    let hashes = plan.hashes(beside: waves)
+    for index in 0..<max(waves.count, hashes.count) {
+      let wave = index < waves.count ? waves[index] : []
       let quantizers = try survey(wave, pool, progress)
-      // A source file is hashed while its first tensors are cast, which finds it in the page cache.
-      let lastPart = waves.isEmpty ? Int.max : plan.source.part(ofTensor: wave.last ?? 0)
-      let hashes = unhashed.prefix {
-        if case .hash(let part) = $0 { part <= lastPart } else { false }
-      }
-      unhashed = unhashed.dropFirst(hashes.count)
-      let pieces = Array(hashes) + wave.flatMap(plan.pieces(ofTensor:))
+      let pieces =
+        (index < hashes.count ? hashes[index] : []) + wave.flatMap(plan.pieces(ofTensor:))
       try pool.runThrowing(count: pieces.count) { (index) throws(IngotError) in
-        if case .hash(let part) = pieces[index] {
-          let checksum = try plan.source.checksum(ofPart: part)
-          checksums.withLock { $0[part] = checksum }
+        if case .hash(let part, let range) = pieces[index] {
+          try hash(part, range, hashers)
         } else {
           try write(pieces[index], quantizers, writer)
         }
         progress(plan.workBytes(pieces[index]))
       }
     }
-    return checksums.withLock { $0.flatMap(\.bytes) }
+    let digests = hashers.withLock { $0.map { $0.finish() } }
+    return zip(plan.source.parts, digests).flatMap { ($0.checksum ?? $1).bytes }
+  }
+
+  /// Continues the hash of a source file. One thread at a time works on a file.
+  private func hash(
+    _ part: Int, _ range: Range<Int>, _ hashers: borrowing Mutex<[Checksum.Hasher]>
+  ) throws(IngotError) {
+    var hasher = hashers.withLock { $0[part] }
+    try buffers.with(CastPlan.pieceBytes) { (buffer) throws(IngotError) in
+      var offset = range.lowerBound
+      while offset < range.upperBound {
+        let count = min(buffer.count, range.upperBound - offset)
+        let piece = UnsafeMutableRawBufferPointer(rebasing: buffer[..<count])
+        try plan.source.read(part: part, at: offset, into: piece)
+        hasher.update(UnsafeRawBufferPointer(piece))
+        offset += count
+      }
+    }
+    let done = hasher
+    hashers.withLock { $0[part] = done }
   }
 
   private func write(

@@ -39,7 +39,9 @@ package struct CheckpointCastSource: CastSource {
     try checkpoint.tensors[index].read(at: offset, into: buffer)
   }
 
-  package func checksum(ofPart index: Int) throws(IngotError) -> Checksum {
-    try checkpoint.shards[index].checksum()
+  package func read(
+    part index: Int, at offset: Int, into buffer: UnsafeMutableRawBufferPointer
+  ) throws(IngotError) {
+    try checkpoint.shards[index].read(at: offset, into: buffer)
   }
 }

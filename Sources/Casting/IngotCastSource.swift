@@ -59,7 +59,9 @@ package struct IngotCastSource: CastSource {
         + offset + buffer.count)
   }
 
-  package func checksum(ofPart index: Int) throws(IngotError) -> Checksum {
-    parts[index].checksum ?? .zero
+  package func read(
+    part index: Int, at offset: Int, into buffer: UnsafeMutableRawBufferPointer
+  ) throws(IngotError) {
+    preconditionFailure("the checksums of an .ingot file's sources are known")
   }
 }

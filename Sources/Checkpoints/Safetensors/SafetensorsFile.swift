@@ -77,6 +77,15 @@ package final class SafetensorsFile: Sendable {
     }
   }
 
+  /// Fills `buffer` with bytes of the file, header included.
+  ///
+  /// - Throws: `file.shrank`, `file.read`.
+  package func read(
+    at offset: Int, into buffer: UnsafeMutableRawBufferPointer
+  ) throws(IngotError) {
+    try reader.read(into: buffer, at: offset)
+  }
+
   /// All bytes of a tensor; for small ones and tests.
   package func bytes(of entry: SafetensorsEntry) throws(IngotError) -> [UInt8] {
     try reader.bytes(at: entry.range.lowerBound, count: entry.byteCount)

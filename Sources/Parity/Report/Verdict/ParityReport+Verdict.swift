@@ -3,9 +3,10 @@ internal import Foundation
 extension ParityReport {
   /// Holds every limit of the policy against the figures.
   mutating func judge(nonFinite: Int) {
+    // A damaged tensor explains every figure behind it, so it is told first.
     checks =
-      finiteCheck(nonFinite) + distributionChecks + perplexityChecks + decodeChecks
-      + damageChecks
+      finiteCheck(nonFinite) + damageChecks + distributionChecks + perplexityChecks
+      + decodeChecks
     verdict = checks.verdict
     reasons = checks.reasons
     if verdict == .pass, isIdentical {
