@@ -43,7 +43,7 @@ struct Generate: ParsableCommand {
 
   func run() throws {
     let text = try TextModel(path: model)
-    try decoding.settings.validate()
+    if decoder == .refusion { try decoding.settings.validate() }
     let session = InferenceSession(
       model: text.model, pool: common.makePool(), arithmetic: runtime.arithmeticMode,
       cacheFormat: runtime.cacheFormat)
