@@ -32,7 +32,7 @@ run quantize "$out/model.ingot" "$out/int8.ingot" --recipe int8 --quiet
 run quantize "$out/model.ingot" "$out/int4.ingot" --recipe int4
 
 step "Answer questions with ReFusion decoding, then one token at a time"
-settings=(--slot-size 8 --blocks 1 --max-tokens 64 --slot-threshold 0.6 --token-threshold 0.3)
+settings=(--slot-size 16 --blocks 1 --max-tokens 64 --slot-threshold 0.6 --token-threshold 0.3)
 run generate "$out/int8.ingot" --pairs "$pairs" --limit 3 "${settings[@]}"
 run generate "$out/int8.ingot" --pairs "$pairs" --limit 3 --decoder autoregressive --max-tokens 64
 

@@ -6,8 +6,10 @@ extension Inspection {
   /// What a person wants to see first, then the tensors by kind or one by one.
   func text(listsTensors: Bool) -> String {
     var lines = [Terminal.styled(Terminal.printable(path), .bold)]
+    let labelWidth = max(16, (metadata.map(\.key.count).max() ?? 0) + 2)
     func row(_ label: String, _ value: String) {
-      lines.append("  " + Format.padded(label, 16) + Terminal.printable(value))
+      lines.append(
+        "  " + Format.padded(Terminal.printable(label), labelWidth) + Terminal.printable(value))
     }
     row("kind", kind)
     if let shape = configuration {
@@ -60,12 +62,13 @@ extension Inspection {
       let old = groups[key] ?? (0, 0, tensor.shape, tensor.type)
       groups[key] = (old.count + 1, old.bytes + tensor.bytes, tensor.shape, tensor.type)
     }
+    let width = 2 + (order.map { $0.prefix { $0 != " " }.count }.max() ?? 0)
     return order.compactMap { key in
       groups[key].map { group in
         let name = key.prefix { $0 != " " }
         let shape = group.shape.map(String.init).joined(separator: " × ")
         return Format.padded("\(group.count) ×", 6, right: true) + "  "
-          + Format.padded(Terminal.printable(String(name)), 44) + Format.padded(shape, 16)
+          + Format.padded(Terminal.printable(String(name)), width) + Format.padded(shape, 16)
           + Format.padded(group.type, 10) + Format.padded(Format.bytes(group.bytes), 9, right: true)
       }
     }

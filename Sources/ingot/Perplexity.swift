@@ -134,14 +134,15 @@ struct Perplexity: ParsableCommand {
     var lines = [
       "\(evaluator.pairs) pairs, \(evaluator.tokens) response tokens (EOS included)", "",
     ]
-    lines.append("metric       nll (nats/token)     perplexity")
+    lines.append("metric         nll (nats/token)     perplexity")
     func line(_ name: String, _ estimate: RatioEstimate?, perplexity: Bool) {
       guard let estimate else { return }
       let error = estimate.standardError.map { String(format: "± %.4f", $0) } ?? ""
       let value = Format.padded(
         String(format: "%.4f ", estimate.value) + error, 21)
-      let figure = perplexity ? String(format: "%.4f", exp(estimate.value)) : ""
-      lines.append(Format.padded(name, 13) + value + figure)
+      lines.append(
+        Format.padded(name, 15)
+          + (perplexity ? value + String(format: "%.4f", exp(estimate.value)) : value))
     }
     for metric in evaluator.metrics {
       if metric == .objective {
