@@ -3,7 +3,7 @@
 # the scalar definition on this machine and with each of its own instruction sets.
 # Exit status: 0 equal or skipped (the last line says which), 1 different, 2 does not compile.
 set -eu
-root=$(cd "$(dirname "$0")/.." && pwd)
+root=$(cd "$(dirname "$0")/../.." && pwd)
 cross=${INGOT_CROSS_CC:-clang --target=aarch64-linux-gnu}
 native=${CC:-clang}
 emulator=${INGOT_EMULATOR:-qemu-aarch64-static}
