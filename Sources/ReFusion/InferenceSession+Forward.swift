@@ -12,6 +12,8 @@ extension InferenceSession {
   /// them in, dropping them of not.
   package func forward(_ batch: ForwardBatch) {
     forwardCount += 1
+    let began = ContinuousClock.now
+    defer { arithmeticTime += ContinuousClock.now - began }
     cache.reserve(batch.capacityNeeded)
     let width = model.configuration.hiddenSize
     let hidden = buffers.hidden.reserve(batch.count * width)

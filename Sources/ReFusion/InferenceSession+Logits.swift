@@ -18,6 +18,11 @@ extension InferenceSession {
   /// into rows that fit.
   private static let logitBudget = 16 << 20
 
+  /// Rows of logits held at a time.
+  package var logitRowsAtOnce: Int {
+    max(1, Self.logitBudget / model.configuration.vocabularySize)
+  }
+
   /// Runs the vocabulary projection for some tokens of the last forward, a few rows at a time.
   ///
   /// - Parameters:
@@ -26,32 +31,62 @@ extension InferenceSession {
   package func withLogits(
     at indices: [Int], _ body: (_ first: Int, _ rows: UnsafePointer<Float>, _ count: Int) -> Void
   ) {
-    let shape = model.configuration
-    let rowsAtOnce = max(1, Self.logitBudget / shape.vocabularySize)
+    let width = model.configuration.hiddenSize
     var first = 0
     while first < indices.count {
-      let part = indices[first..<min(first + rowsAtOnce, indices.count)]
-      body(first, project(part), part.count)
+      let part = indices[first..<min(first + logitRowsAtOnce, indices.count)]
+      let selected = buffers.selected.reserve(2 * part.count * width)
+      copyHidden(at: part, to: selected)
+      body(first, project(part.count), part.count)
       first = part.endIndex
     }
   }
 
-  private func project(_ indices: ArraySlice<Int>) -> UnsafePointer<Float> {
-    let shape = model.configuration
-    let width = shape.hiddenSize
-    let selected = buffers.selected.reserve(2 * indices.count * width)
-    let normed = selected + indices.count * width
+  /// The last hidden states of some tokens of the last forward, `[indices × hidden]`: all that
+  /// `withLogits(hidden:)` needs to give their logits later.
+  package func hiddenStates(at indices: [Int]) -> [Float] {
+    let count = indices.count * model.configuration.hiddenSize
+    return [Float](unsafeUninitializedCapacity: count) { buffer, initialized in
+      if let base = buffer.baseAddress { copyHidden(at: indices[...], to: base) }
+      initialized = count
+    }
+  }
+
+  /// Runs the vocabulary projection for hidden states that were kept.
+  ///
+  /// - Parameters:
+  ///   - hidden: `[rows × hidden]`, from `hiddenStates(at:)`.
+  ///   - rows: at most `logitRowsAtOnce`.
+  /// - Returns: `[rows × vocabulary]`, valid until the session's next use.
+  package func logits(ofHidden hidden: UnsafePointer<Float>, rows: Int) -> UnsafePointer<Float> {
+    precondition(rows <= logitRowsAtOnce, "more rows than are held at a time")
+    let width = model.configuration.hiddenSize
+    buffers.selected.reserve(2 * rows * width).update(from: hidden, count: rows * width)
+    return project(rows)
+  }
+
+  private func copyHidden(at indices: ArraySlice<Int>, to target: UnsafeMutablePointer<Float>) {
+    let width = model.configuration.hiddenSize
     let hidden = buffers.hidden.base
     for (row, index) in indices.enumerated() {
-      (selected + row * width).update(from: hidden + index * width, count: width)
+      (target + row * width).update(from: hidden + index * width, count: width)
     }
+  }
+
+  /// Final norm and head of the rows in `buffers.selected`, which has room for twice as many.
+  private func project(_ rows: Int) -> UnsafePointer<Float> {
+    let began = ContinuousClock.now
+    defer { arithmeticTime += ContinuousClock.now - began }
+    let shape = model.configuration
+    let width = shape.hiddenSize
+    let selected = buffers.selected.base
+    let normed = selected + rows * width
     engine.rmsNorm(
-      selected, weight: model.finalNorm, epsilon: shape.rmsNormEpsilon, tokens: indices.count,
+      selected, weight: model.finalNorm, epsilon: shape.rmsNormEpsilon, tokens: rows,
       width: width, into: normed)
-    let logits = buffers.logits.reserve(indices.count * shape.vocabularySize)
+    let logits = buffers.logits.reserve(rows * shape.vocabularySize)
     engine.multiply(
-      [model.head], input: normed, tokens: indices.count, outputs: [logits],
-      arithmetic: arithmetic)
+      [model.head], input: normed, tokens: rows, outputs: [logits], arithmetic: arithmetic)
     return UnsafePointer(logits)
   }
 
@@ -65,7 +100,9 @@ extension InferenceSession {
     scores.reserveCapacity(indices.count)
     let vocabulary = model.configuration.vocabularySize
     withLogits(at: indices) { first, rows, count in
+      let began = ContinuousClock.now
       let summaries = engine.softmaxSummaries(rows, tokens: count, count: vocabulary)
+      arithmeticTime += ContinuousClock.now - began
       for (row, summary) in summaries.enumerated() {
         let target = targets.map { Int($0[first + row]) } ?? summary.argmax
         let logProbability = rows[row * vocabulary + target] - summary.logSumExp

@@ -11,6 +11,8 @@ public final class InferenceSession {
   package let cache: KeyValueCache
   /// Calls of the model so far, counted as the published traces count them.
   package internal(set) var forwardCount = 0
+  /// Time spent in the layers and the vocabulary projection so far.
+  package internal(set) var arithmeticTime = Duration.zero
   /// Sees each layer's output `[tokens × hidden]`, for attribution of drift; nil in normal use.
   package var layerProbe: ((_ layer: Int, _ output: UnsafePointer<Float>, _ tokens: Int) -> Void)?
 

@@ -30,12 +30,22 @@ struct RuntimeOptions: ParsableArguments {
   enum ArithmeticName: String, ExpressibleByArgument, CaseIterable {
     case quantized
     case dequantized
+
+    var mode: Arithmetic { self == .quantized ? .quantized : .dequantized }
   }
 
   enum CacheName: String, ExpressibleByArgument, CaseIterable {
     case f32
     case f16
     case int8
+
+    var format: KeyValueCache.Format {
+      switch self {
+      case .f32: .float32
+      case .f16: .float16
+      case .int8: .int8
+      }
+    }
   }
 
   @Option(
@@ -49,13 +59,6 @@ struct RuntimeOptions: ParsableArguments {
   @Option(name: .long, help: ArgumentHelp("Type of cached keys and values.", valueName: "type"))
   var cacheType: CacheName = .f32
 
-  var arithmeticMode: Arithmetic { arithmetic == .quantized ? .quantized : .dequantized }
-
-  var cacheFormat: KeyValueCache.Format {
-    switch cacheType {
-    case .f32: .float32
-    case .f16: .float16
-    case .int8: .int8
-    }
-  }
+  var arithmeticMode: Arithmetic { arithmetic.mode }
+  var cacheFormat: KeyValueCache.Format { cacheType.format }
 }

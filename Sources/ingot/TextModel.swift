@@ -66,23 +66,25 @@ struct TextModel {
   }
 
   /// A pair as the model is trained on it: rendered prompt, then response and EOS.
-  func example(_ pair: Pair) throws -> Example {
+  ///
+  /// - Parameter raw: the query as it is, without the chat template.
+  func example(_ pair: Pair, raw: Bool = false) throws -> Example {
     guard let end = model.configuration.endOfTextToken else {
       throw IngotError(
         "model.noEOS", "the model has no eos_token_id", path: file.path,
         advice: "Add eos_token_id to its config.json and convert it again.")
     }
     return Example(
-      prompt: try promptIDs(pair.query),
+      prompt: try promptIDs(pair.query, raw: raw),
       response: tokenizer.encode(pair.response).map { Int32($0) } + [Int32(end)])
   }
 
   /// All pairs as token ids.
   ///
   /// - Throws: `pairs.tooLong` for a pair that exceeds the model's positions, named by row.
-  func examples(_ pairs: [Pair], path: String) throws -> [Example] {
+  func examples(_ pairs: [Pair], path: String, raw: Bool = false) throws -> [Example] {
     try pairs.enumerated().map { row, pair in
-      let example = try example(pair)
+      let example = try example(pair, raw: raw)
       let limit = model.configuration.maximumPositions
       guard example.positions.count <= limit else {
         throw IngotError(

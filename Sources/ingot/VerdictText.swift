@@ -8,45 +8,99 @@ struct VerdictText {
   init(_ report: ParityReport) { self.report = report }
 
   var text: String {
-    var lines = [verdict]
-    lines += report.reasons.map { "  " + Terminal.printable($0) }
-    lines.append("")
-    lines.append("head             positions   mean KL     99 %      max   top-1    Δ NLL")
-    for entry in report.heads {
+    let sections = [
+      [verdict] + report.headlines.map { "  " + Terminal.printable($0) },
+      heads, likelihoods, decoding, attribution, [report.timeSentence],
+    ]
+    return sections.filter { !$0.isEmpty }.map { $0.joined(separator: "\n") }
+      .joined(separator: "\n\n")
+  }
+
+  private var heads: [String] {
+    let rows = report.heads.map { entry in
       let head = entry.value
-      lines.append(
-        Format.padded(entry.name, 16)
-          + String(
-            format: "%10d %9.2e %8.3f %8.3f %6.2f%% %+8.4f", head.positions, head.divergence.mean,
-            head.divergence.p99, head.divergence.max, head.topOneAgreement * 100,
-            head.lossDifference))
+      let kl = head.divergence
+      return [
+        entry.name, Figure.grouped(head.positions), Figure.number(kl.mean),
+        Figure.number(kl.median), Figure.number(kl.p99), Figure.number(kl.max),
+        Figure.percent(head.topOneAgreement), Figure.percent(head.topFiveAgreement),
+        Figure.number(head.lossDifference),
+      ]
     }
-    lines.append("")
-    for entry in report.likelihood {
+    return Self.table(
+      ["head", "positions", "KL mean", "median", "99 %", "max", "top-1", "top-5", "Δ NLL"], rows)
+  }
+
+  private var likelihoods: [String] {
+    let rows = report.likelihood.map { entry in
       let value = entry.value
-      let error = value.standardError.map { String(format: " ± %.4f", $0) } ?? ""
-      lines.append(
-        Format.padded(entry.name, 26)
-          + String(
-            format: "nll %.4f → %.4f, difference %+.4f", value.referenceLoss, value.candidateLoss,
-            value.difference) + error)
+      let interval =
+        if let low = value.increaseLower, let high = value.increaseUpper {
+          "\(Figure.change(low)) … \(Figure.change(high))"
+        } else { "too few pairs" }
+      return [
+        entry.name, String(format: "%.4f", value.referenceLoss),
+        String(format: "%.4f", value.candidateLoss), Figure.number(value.difference),
+        value.standardError.map { "± " + Figure.number($0) } ?? "",
+        Figure.change(value.perplexityIncrease), interval,
+      ]
     }
-    if let decode = report.decode {
-      lines.append("")
+    return Self.table(
+      ["likelihood", "reference", "candidate", "Δ NLL", "", "perplexity", "interval"], rows)
+  }
+
+  private var decoding: [String] {
+    guard let decode = report.decode else { return [] }
+    var lines = [
+      "decoding: \(decode.exactOutputs) of \(decode.prompts) outputs identical, "
+        + "\(decode.flippedDecisions) of \(decode.replayedDecisions) decisions flipped, "
+        + String(
+          format: "%.2f → %.2f tokens per forward", decode.referenceTokensPerForward,
+          decode.candidateTokensPerForward)
+    ]
+    for entry in decode.replay?.kinds ?? NamedList() {
+      let predicted = entry.value.predictedFlips.map { ", \(Figure.number($0)) predicted" } ?? ""
       lines.append(
-        "decoding: \(decode.exactOutputs) of \(decode.prompts) outputs identical, "
-          + "\(decode.flippedDecisions) of \(decode.replayedDecisions) decisions flipped, "
-          + String(
-            format: "%.2f → %.2f tokens per forward", decode.referenceTokensPerForward,
-            decode.candidateTokensPerForward))
+        "  \(ReplaySummary.readable(entry.name)): \(entry.value.flips) of "
+          + "\(entry.value.decisions) flipped\(predicted)")
     }
-    for tensor in report.attribution?.tensors.prefix(3) ?? [] {
-      let alone = tensor.divergence.map { String(format: ", KL alone %.2e", $0) } ?? ""
+    if let flip = report.firstFlipSentence { lines.append("  " + Terminal.printable(flip)) }
+    if let causes = report.causesSentence {
+      lines.append("  outputs that differ, by what flipped first: " + causes)
+    }
+    lines += report.thresholdSentences.map { "  " + $0 }
+    return lines
+  }
+
+  private var attribution: [String] {
+    guard let attribution = report.attribution else { return [] }
+    let parts = attribution.parts.map {
+      "\(ReplaySummary.readable($0.name)) \(Figure.number($0.divergence))"
+    }
+    var lines = parts.isEmpty ? [] : ["drift by cause (mean KL): " + parts.joined(separator: ", ")]
+    // Without forwards of their own, tensors are ordered by what was expected of them anyway.
+    let shown = attribution.tensors.filter { $0.isSuspect || $0.divergence != nil }
+    for tensor in shown.prefix(3) {
+      let alone = tensor.divergence.map { ", KL alone \(Figure.number($0))" } ?? ""
+      let mark = tensor.isSuspect ? "damaged" : "costliest"
+      let rule = tensor.recipeRule.map { "; \(Terminal.printable($0))" } ?? ""
       lines.append(
-        "costliest: \(Terminal.printable(tensor.name)) (\(tensor.scheme), "
-          + String(format: "error %.4f", tensor.weightError) + alone + ")")
+        "\(mark): \(Terminal.printable(tensor.name)) (\(Terminal.printable(tensor.scheme)), "
+          + "error \(Figure.number(tensor.weightError))\(alone))\(rule)")
     }
-    return lines.joined(separator: "\n")
+    return lines
+  }
+
+  /// Columns as wide as they need; the first to the left, the others to the right.
+  private static func table(_ names: [String], _ rows: [[String]]) -> [String] {
+    guard !rows.isEmpty else { return [] }
+    let all = [names] + rows
+    let widths = names.indices.map { column in all.map { $0[column].count }.max() ?? 0 }
+    return all.map { cells in
+      zip(cells, widths).enumerated().map { index, cell in
+        Format.padded(cell.0, cell.1, right: index > 0)
+      }.joined(separator: "  ")
+    }
   }
 
   private var verdict: String {

@@ -61,31 +61,40 @@ struct Verify: ParsableCommand {
   // MARK: Running
 
   private func verify() throws {
-    let models = try VerifyModels(
-      reference: reference ?? "", candidate: candidate ?? "", pairs: pairs ?? "", scope: scope,
-      decoding: decoding)
-    let policy = try limits.policy(for: models.candidateClass())
+    if scope.decodePairs > 0 { try decoding.settings.validate() }
     let pool = output.makePool()
-    let verifier = PairVerifier(
-      scorer: try ModelPairScorer(
-        reference: InferenceSession(model: models.reference.model, pool: pool),
-        candidate: InferenceSession(
-          model: models.candidate.model, pool: pool, arithmetic: runtime.arithmeticMode,
-          cacheFormat: runtime.cacheFormat)),
-      settings: models.inputs.settings, seed: decoding.seed,
-      text: { models.reference.decode($0) })
+    let models = try VerifyModels(
+      reference: reference ?? "", candidate: candidate ?? "", pairs: pairs ?? "",
+      settings: settings, seed: decoding.seed, pool: pool, quiet: output.quiet)
+    let policy = try limits.policy(for: models.inputs.candidateClass)
+    let verifier = try models.verifier(pool)
+    let turns = VerifyMemory.turns(models, verifier, limit: scope.memory)
     let verification = Verification(
       verifier: verifier, inputs: models.inputs, policy: policy, shard: scope.shard,
-      stopsEarly: scope.earlyStop)
+      stopsEarly: scope.earlyStop, turns: turns)
     let count = models.pairs.count { scope.shard?.contains(pair: $0.index) ?? true }
     let progress = Progress(
-      "verifying", total: count, unit: .items("pairs"), quiet: output.quiet)
+      "verifying", total: count * Verification.passesPerPair, unit: .items("passes"),
+      quiet: output.quiet)
     var outcome = try verification.run(models.pairs, run: Self.machine(pool)) {
       progress.advance(1)
     }
     progress.finish()
-    if scope.attribute { outcome.evidence.attribution = try attribution(models, pool) }
+    outcome.evidence.damagedTensors = models.damagedTensors
+    // Of an array of jobs one looks at the weights, which are the same for all.
+    if scope.shard.map({ $0.index == 1 }) ?? true {
+      outcome.evidence.attribution = try attribution(models, pool)
+    }
     try finish(outcome.evidence, policy, looks: outcome.looks)
+  }
+
+  private var settings: ParitySettings {
+    ParitySettings(
+      slotSizes: scope.likelihoodSlots, objectiveDraws: scope.objectiveDraws, limit: scope.limit,
+      decodePairs: scope.decodePairs,
+      decoding: scope.decodePairs > 0 ? ParitySettings.Decoding(decoding.settings) : nil,
+      raw: scope.raw, arithmetic: runtime.arithmetic.rawValue,
+      cacheType: runtime.cacheType.rawValue)
   }
 
   private func attribution(_ models: VerifyModels, _ pool: ThreadPool) throws -> Attribution {
@@ -93,7 +102,8 @@ struct Verify: ParsableCommand {
       reference: IngotWeights(models.reference.file),
       candidate: IngotWeights(models.candidate.file), pool: pool,
       cacheFormat: runtime.cacheFormat, pairs: Array(models.pairs.prefix(scope.attributePairs)),
-      slotSize: scope.likelihoodSlots.first ?? 8)
+      slotSize: scope.likelihoodSlots.first ?? 8, damaged: models.damagedTensors)
+    guard scope.attribute else { return try run.weights() }
     var progress: Progress?
     defer { progress?.finish() }
     return try run.run { done, steps in
@@ -126,10 +136,7 @@ struct Verify: ParsableCommand {
       } catch { throw error.inFile(path) }
     }
     let evidence = try ParityEvidence.merged(parts)
-    let candidateClass = ParityPolicy.CandidateClass(
-      referenceTypes: evidence.inputs.reference.types,
-      candidateTypes: evidence.inputs.candidate.types)
-    try finish(evidence, try limits.policy(for: candidateClass), looks: 1)
+    try finish(evidence, try limits.policy(for: evidence.inputs.candidateClass), looks: 1)
   }
 
   // MARK: Results

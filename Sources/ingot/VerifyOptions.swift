@@ -10,7 +10,7 @@ struct VerifyScope: ParsableArguments {
   var limit: Int?
   @Option(
     name: .long, help: ArgumentHelp("Decode the first N pairs; 0 for none.", valueName: "n"))
-  var decodePairs = 64
+  var decodePairs = 16
   @Option(
     name: .long, help: ArgumentHelp("Slot sizes of the slot likelihood.", valueName: "list"),
     transform: Perplexity.parseSizes)
@@ -25,6 +25,13 @@ struct VerifyScope: ParsableArguments {
     help: ArgumentHelp("Do part I of N of the pairs, for array jobs.", valueName: "i/n"),
     transform: Self.parseShard)
   var shard: Shard?
+  @Flag(name: .long, help: "Feed queries as they are, without the chat template.") var raw = false
+  @Option(
+    name: .long,
+    help: ArgumentHelp(
+      "Gigabytes to stay within; default: most of this machine's. Models that do not fit together "
+        + "are run in turns.", valueName: "gb"))
+  var memory: Double?
   @Flag(
     name: .long,
     help: "Find what the drift comes from: kind of rounding, layer, tensor.")
@@ -44,6 +51,9 @@ struct VerifyScope: ParsableArguments {
     guard decodePairs >= 0 else { throw ValidationError("--decode-pairs must not be negative.") }
     guard (0...64).contains(objectiveDraws) else {
       throw ValidationError("--objective-draws must be between 0 and 64.")
+    }
+    if let memory, !(memory > 0 && memory < 1e9) {
+      throw ValidationError("--memory must be a positive number of gigabytes.")
     }
     guard attributePairs >= 1 else {
       throw ValidationError("--attribute-pairs must be at least 1.")

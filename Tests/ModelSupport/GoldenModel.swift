@@ -5,6 +5,7 @@ import Foundation
 import IngotFormat
 import Kernels
 package import Parity
+import Quantization
 package import ReFusion
 import Tensors
 import TestSupport
@@ -29,6 +30,28 @@ package enum GoldenModel {
   /// The tensors of that model, for tests that exchange some of them.
   package static func weights() throws -> IngotWeights {
     IngotWeights(try IngotFile.open(converted.get().0.path("golden.ingot")))
+  }
+
+  /// The same tensors quantized by a recipe's name.
+  package static func weights(recipe: String) throws -> IngotWeights {
+    let folder = try TemporaryFolder()
+    let path = folder.path("\(recipe).ingot")
+    guard let recipe = Recipe.builtIn(recipe) else { throw MissingTensor(name: recipe) }
+    let source = try CheckpointCastSource(Checkpoint(path: checkpointPath))
+    try Caster(CastPlan(quantizing: source, by: recipe, toolVersion: "test"))
+      .run(to: path, pool: .shared)
+    // The file stays mapped after its folder is gone.
+    return IngotWeights(try IngotFile.open(path))
+  }
+
+  /// The first pairs of the evaluation set with their token ids.
+  package static func verificationPairs(_ count: Int) throws -> [VerificationPair] {
+    let tokenizer = try tokenizer()
+    return try pairs().prefix(count).enumerated().map { index, pair in
+      VerificationPair(
+        index: index, query: pair.query, response: pair.response,
+        example: try tokenizer.example(pair))
+    }
   }
 
   /// A tensor of a safetensors file as f32.

@@ -10,6 +10,7 @@ package struct AttributionRun {
   private let pool: ThreadPool
   private let cacheFormat: KeyValueCache.Format
   private let plans: [ScoringPlan]
+  private let damaged: Set<String>
   private let referenceModel: ReFusionModel
   private let candidateModel: ReFusionModel
 
@@ -22,10 +23,13 @@ package struct AttributionRun {
   ///   - cacheFormat: how the candidate's keys and values are cached.
   ///   - pairs: a few are enough; each tensor costs one forward a pair.
   ///   - slotSize: of the slot likelihood whose positions are compared.
+  ///   - damaged: tensors of the candidate known to be damaged.
   package init(
     reference: any WeightSource, candidate: any WeightSource, pool: ThreadPool,
-    cacheFormat: KeyValueCache.Format, pairs: [VerificationPair], slotSize: Int
+    cacheFormat: KeyValueCache.Format, pairs: [VerificationPair], slotSize: Int,
+    damaged: [String] = []
   ) throws(IngotError) {
+    self.damaged = Set(damaged)
     self.reference = reference
     self.candidate = candidate
     self.pool = pool
@@ -38,6 +42,11 @@ package struct AttributionRun {
     candidateModel = try ReFusionModel(source: candidate)
   }
 
+  /// Only the weights themselves, tensor by tensor: no forward is run.
+  package func weights() throws(IngotError) -> Attribution {
+    Attribution(tensors: try comparedTensors().sorted(by: Self.costsMore))
+  }
+
   /// - Parameter progress: called with the number of finished steps of `steps`.
   package func run(progress: (_ done: Int, _ steps: Int) -> Void) throws(IngotError) -> Attribution
   {
@@ -48,8 +57,9 @@ package struct AttributionRun {
     progress(1, steps)
     let layers = layers()
     progress(2, steps)
+    let base = side(session(referenceModel, .quantized))
     for (done, index) in exchanged.enumerated() {
-      tensors[index].divergence = try divergence(exchanging: tensors[index].name)
+      tensors[index].divergence = try divergence(exchanging: tensors[index].name, from: base)
       progress(done + 3, steps)
     }
     tensors.sort(by: Self.costsMore)
@@ -58,6 +68,7 @@ package struct AttributionRun {
 
   /// Damaged tensors first, the worst of them in front; then by the divergence they cause alone.
   private static func costsMore(_ a: Attribution.Tensor, _ b: Attribution.Tensor) -> Bool {
+    if a.isDamaged != b.isDamaged { return a.isDamaged }
     if a.isSuspect != b.isSuspect { return a.isSuspect }
     let left = a.divergence ?? -1
     let right = b.divergence ?? -1
@@ -79,13 +90,25 @@ package struct AttributionRun {
     InferenceSession(model: model, pool: pool, arithmetic: arithmetic, cacheFormat: format)
   }
 
+  /// A session and what it left of each plan: run once, compared with several others.
+  private struct Side {
+    let session: InferenceSession
+    let hidden: [[Float]]
+  }
+
+  private func side(_ session: InferenceSession) -> Side {
+    Side(
+      session: session,
+      hidden: plans.map { ModelPairScorer.hiddenStates($0, on: session) })
+  }
+
   private func parts() throws(IngotError) -> [Attribution.Part] {
-    let exact = session(candidateModel, .dequantized)
-    let quantized = session(candidateModel, .quantized)
+    let exact = side(session(candidateModel, .dequantized))
+    let quantized = side(session(candidateModel, .quantized))
     var parts = [
       Attribution.Part(
         name: "weights",
-        divergence: try divergence(session(referenceModel, .dequantized), exact)),
+        divergence: try divergence(side(session(referenceModel, .dequantized)), exact)),
       Attribution.Part(name: "activations", divergence: try divergence(exact, quantized)),
     ]
     if cacheFormat != .float32 {
@@ -93,20 +116,21 @@ package struct AttributionRun {
         Attribution.Part(
           name: "kv_cache",
           divergence: try divergence(
-            quantized, session(candidateModel, .quantized, cacheFormat))))
+            quantized, side(session(candidateModel, .quantized, cacheFormat)))))
     }
     return parts
   }
 
   /// Mean KL over all positions of the plans.
-  private func divergence(
-    _ reference: InferenceSession, _ candidate: InferenceSession
-  ) throws(IngotError) -> Double {
-    let scorer = try ModelPairScorer(reference: reference, candidate: candidate)
+  private func divergence(_ reference: Side, _ candidate: Side) throws(IngotError) -> Double {
+    let scorer = try ModelPairScorer(
+      reference: reference.session, candidate: candidate.session)
     var sum = 0.0
     var count = 0
-    for plan in plans {
-      for comparison in scorer.compare(plan) {
+    for (index, plan) in plans.enumerated() {
+      let compared = scorer.compare(
+        plan.scored, reference: reference.hidden[index], candidate: candidate.hidden[index])
+      for comparison in compared {
         sum += comparison.divergence
         count += 1
       }
@@ -114,10 +138,13 @@ package struct AttributionRun {
     return sum / Double(max(1, count))
   }
 
-  private func divergence(exchanging name: String) throws(IngotError) -> Double {
-    let mixed = MixedWeights(reference: reference, candidate: candidate, exchanged: name)
+  private func divergence(
+    exchanging name: String, from reference: Side
+  ) throws(IngotError) -> Double {
+    let mixed = MixedWeights(
+      reference: self.reference, candidate: candidate, exchanged: name)
     return try divergence(
-      session(referenceModel, .quantized), session(ReFusionModel(source: mixed), .quantized))
+      reference, side(session(ReFusionModel(source: mixed), .quantized)))
   }
 
   // MARK: Layers
@@ -162,9 +189,11 @@ package struct AttributionRun {
   private func comparedTensors() throws(IngotError) -> [Attribution.Tensor] {
     var all: [Attribution.Tensor] = []
     for tensor in reference.configuration.tensors {
-      all.append(
+      var compared =
         tensor.shape.count == 2
-          ? try comparedMatrix(tensor.name) : try comparedVector(tensor.name))
+        ? try comparedMatrix(tensor.name) : try comparedVector(tensor.name)
+      compared.isDamaged = damaged.contains(tensor.name)
+      all.append(compared)
     }
     return all
   }
@@ -186,7 +215,7 @@ package struct AttributionRun {
     }
     let drift = TensorDrift(
       rows: a.rows, columns: a.columns,
-      rounding: WeightRounding(reference: a.storage, candidate: b.storage), pool: pool
+      rounding: WeightRounding(reference: a, candidate: b), pool: pool
     ) { row, left, right in
       read(row, a, exactA, left)
       read(row, b, exactB, right)

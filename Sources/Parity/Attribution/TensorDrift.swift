@@ -117,11 +117,12 @@ enum WeightRounding {
   case none
   /// A floating-point type with this relative error at most.
   case relative(Double)
-  case scheme(QuantizationScheme)
+  /// A quantization scheme, with what multiplies the whole tensor.
+  case scheme(QuantizationScheme, tensorScale: Double)
 
   /// Columns looked at together: those that share a scale.
   var group: Int {
-    if case .scheme(let scheme) = self { scheme.groupSize } else { 128 }
+    if case .scheme(let scheme, _) = self { scheme.groupSize } else { 128 }
   }
 
   /// Σ of the squared errors that rounding explains for some weights.
@@ -131,7 +132,7 @@ enum WeightRounding {
     // Relative errors are uniform up to the bound; the constant covers f16's subnormals.
     case .relative(let bound):
       return squares * bound * bound / 3 + Double(count) * 1e-15
-    case .scheme(let scheme):
+    case .scheme(let scheme, let tensorScale):
       let peak = max(high, -low)
       let step =
         switch scheme.kind {
@@ -140,16 +141,33 @@ enum WeightRounding {
         case .int4, .cb4: peak / 7.5
         case .int4z: (high - low) / 15
         }
-      return Double(count) * step * step / 12
+      let coarseness = scheme.scaleCoarseness * tensorScale
+      return Double(count) * (step * step / 12 + coarseness * coarseness / 3)
     }
   }
 
-  init(reference: WeightMatrix.Storage, candidate: WeightMatrix.Storage) {
-    switch (reference, candidate) {
+  init(reference: WeightMatrix, candidate: WeightMatrix) {
+    switch (reference.storage, candidate.storage) {
     case (.tiled(let a), .tiled(let b)) where a.scheme == b.scheme: self = .none
-    case (_, .tiled(let layout)): self = .scheme(layout.scheme)
+    case (_, .tiled(let layout)):
+      self = .scheme(
+        layout.scheme, tensorScale: Double(layout.tensorScale(candidate.bytes)))
     case (.dense(let a), .dense(let b)) where a == b: self = .none
     case (_, .dense(let type)): self = .relative(type.roundingError)
+    }
+  }
+}
+
+extension QuantizationScheme {
+  /// How far the coarsest rounding of a group's scale moves a weight, before `tensorScale`: groups
+  /// far below the others of their tensor have no scale as fine as themselves. Half the smallest
+  /// step of a scale (2⁻²⁴ in fp16, 2⁻¹⁹ in `cb4`) times the largest code.
+  fileprivate var scaleCoarseness: Double {
+    switch kind {
+    case .int8: 127 * 0x1p-25
+    case .int4: 8 * 0x1p-25
+    case .int4z: 15 * 0x1p-25
+    case .cb4: 127 * 0x1p-20
     }
   }
 }

@@ -5,7 +5,7 @@ extension ParityReport {
   package var markdown: String {
     var parts = [
       "## \(symbol) Parity: \(verdict.title)",
-      reasons.map { "* \(Self.escaped($0))" }.joined(separator: "\n"),
+      headlines.map { "* \(Self.escaped($0))" }.joined(separator: "\n"),
       "`\(Self.code(inputs.reference.path))` → `\(Self.code(inputs.candidate.path))` on "
         + "\(Figure.count(pairs.count, "pair")) of `\(Self.code(inputs.pairsPath))`, "
         + "limits: \(Self.escaped(policy.name))",
@@ -13,13 +13,16 @@ extension ParityReport {
     if !heads.isEmpty { parts.append(headTable) }
     if !likelihood.isEmpty { parts.append(likelihoodTable) }
     if let decode { parts.append(decodeTable(decode)) }
-    if let tensors = attribution?.tensors, !tensors.isEmpty {
-      parts.append(tensorTable(tensors))
-    }
+    if let replay = decode?.replay { parts.append(replayTable(replay)) }
+    parts += thresholdSentences.map { "* \(Self.escaped($0))" }
+    if let attribution { parts += attributionParts(attribution) }
+    if !splits.isEmpty { parts.append(splitDetails) }
+    if !worst.isEmpty { parts.append(worstDetails) }
     parts.append(
       "<sub>reference `\(Self.code(inputs.referenceDigest))`, candidate "
         + "`\(Self.code(inputs.candidateDigest))`, pairs `\(Self.code(inputs.pairsDigest))`, "
-        + "seed \(inputs.seed)</sub>")
+        + "settings `\(Self.code(inputs.settingsDigest))`, seed \(inputs.seed); "
+        + "\(Self.escaped(timeSentence))</sub>")
     return parts.joined(separator: "\n\n") + "\n"
   }
 
@@ -57,13 +60,13 @@ extension ParityReport {
             "too few pairs"
           }
         return [
-          entry.name, Figure.number(value.referenceLoss), Figure.number(value.candidateLoss),
+          entry.name, Figure.decimals(value.referenceLoss), Figure.decimals(value.candidateLoss),
           Figure.change(value.perplexityIncrease), interval,
         ]
       })
   }
 
-  private func decodeTable(_ decode: DecodeSummary) -> String {
+  func decodeTable(_ decode: DecodeSummary) -> String {
     Self.table(
       ["Decoding", "Reference", "Candidate"],
       [
@@ -76,24 +79,22 @@ extension ParityReport {
           Figure.grouped(decode.candidateForwards),
         ],
         ["identical outputs", "", "\(decode.exactOutputs) of \(decode.prompts)"],
+        ["mean edit distance", "", Figure.percent(decode.meanEditDistance)],
         [
           "flipped decisions", "", "\(decode.flippedDecisions) of \(decode.replayedDecisions)",
         ],
-      ])
+      ]
+        + (decode.answers.map {
+          [
+            [
+              "right final answers of \($0.pairs)", "\($0.referenceCorrect)",
+              "\($0.candidateCorrect)",
+            ]
+          ]
+        } ?? []))
   }
 
-  private func tensorTable(_ tensors: [Attribution.Tensor]) -> String {
-    Self.table(
-      ["Costliest tensors", "Scheme", "Weight error", "KL alone"],
-      tensors.prefix(5).map { tensor in
-        [
-          tensor.name, tensor.scheme, Figure.percent(tensor.weightError),
-          tensor.divergence.map(Figure.number) ?? "–",
-        ]
-      })
-  }
-
-  private static func table(_ heads: [String], _ rows: [[String]]) -> String {
+  static func table(_ heads: [String], _ rows: [[String]]) -> String {
     func line(_ cells: [String]) -> String { "| " + cells.joined(separator: " | ") + " |" }
     let rule = heads.indices.map { $0 == 0 ? "---" : "---:" }
     return ([line(heads), line(rule)] + rows.map { line($0.map(escaped)) })
@@ -101,7 +102,7 @@ extension ParityReport {
   }
 
   /// Text with Markdown's and HTML's special characters made literal.
-  private static func escaped(_ text: String) -> String {
+  static func escaped(_ text: String) -> String {
     var result = ""
     for character in text {
       if "\\`*_[]<>|#~!".contains(character) { result.append("\\") }

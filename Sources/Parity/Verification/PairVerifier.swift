@@ -1,5 +1,4 @@
 package import Bytes
-internal import Foundation
 internal import ReFusion
 
 /// A query/response pair with its token ids.
@@ -19,15 +18,16 @@ package struct VerificationPair: Sendable {
 }
 
 /// Collects the evidence of one pair after another.
+///
+/// A pair takes two passes, one on each model, and a comparison of what they left. The passes of
+/// several pairs may be taken one model after the other, so that only one of two large models has
+/// to be in memory; the evidence does not depend on it.
 package struct PairVerifier {
   package let scorer: ModelPairScorer
   package let settings: ParitySettings
   package let seed: UInt64
   /// Token ids to text, for the examples.
-  private let text: ([Int32]) -> String
-
-  /// Worst positions kept per pair.
-  private static let worstPerPair = 2
+  let text: ([Int32]) -> String
 
   package init(
     scorer: ModelPairScorer, settings: ParitySettings, seed: UInt64,
@@ -39,129 +39,91 @@ package struct PairVerifier {
     self.text = text
   }
 
+  /// What a pass of one model over a pair leaves behind.
+  struct Pass {
+    /// Hidden states of the scored inputs, one list a plan.
+    let hidden: [[Float]]
+    let decoded: DecodedPair?
+    /// The reference's decisions taken again; empty for the reference itself.
+    var replay: [ReplayDecision] = []
+  }
+
+  /// Bytes that two passes over a pair of this length keep until they are compared.
+  package func bytesKept(responseTokens: Int) -> Int {
+    let plans = 1 + settings.slotSizes.count + settings.objectiveDraws
+    let width =
+      scorer.reference.model.configuration.hiddenSize
+      + scorer.candidate.model.configuration.hiddenSize
+    return plans * responseTokens * width * MemoryLayout<Float>.size
+  }
+
   /// Scores a pair under every metric and, where asked, decodes it with both models.
   package func evidence(
     for pair: VerificationPair, decodes: Bool
   ) throws(IngotError) -> PairEvidence {
-    var positions: [PositionRecord] = []
-    var likelihoods = NamedList<PairedTotal>()
-    func add(_ name: String, _ records: [PositionRecord]) {
-      positions += records
-      likelihoods.append(name, Self.total(pair.index, records))
+    let plans = plans(for: pair)
+    let reference = try referencePass(pair, plans, decodes: decodes)
+    let candidate = try candidatePass(pair, plans, along: reference)
+    return evidence(for: pair, plans, reference, candidate)
+  }
+
+  func plans(for pair: VerificationPair) -> PairPlans {
+    PairPlans(pair, settings: settings, seed: seed, maskToken: scorer.maskToken)
+  }
+
+  func referencePass(
+    _ pair: VerificationPair, _ plans: PairPlans, decodes: Bool
+  ) throws(IngotError) -> Pass {
+    let session = scorer.reference
+    let hidden = plans.entries.map { ModelPairScorer.hiddenStates($0.plan, on: session) }
+    guard decodes, let decoding = settings.decoding, scorer.maskToken != nil else {
+      return Pass(hidden: hidden, decoded: nil)
     }
-    add(
-      PerplexityMetric.causal.name,
-      records(pair, .causal(pair.example), metric: .causal, slotSize: 0))
-    if let mask = scorer.maskToken {
-      for size in settings.slotSizes {
-        let plan = ScoringPlan.slots(pair.example, slotSize: size, maskToken: mask)
-        add(
-          PerplexityMetric.slot(size: size).name,
-          records(pair, plan, metric: .slot, slotSize: size))
-      }
-      addObjective(pair, mask, &positions, &likelihoods)
+    return Pass(
+      hidden: hidden,
+      decoded: try DecodedPair(pair, on: session, settings: decoding, text: text))
+  }
+
+  /// - Parameter reference: the reference's pass, whose decisions the candidate takes again.
+  func candidatePass(
+    _ pair: VerificationPair, _ plans: PairPlans, along reference: Pass
+  ) throws(IngotError) -> Pass {
+    let session = scorer.candidate
+    let hidden = plans.entries.map { ModelPairScorer.hiddenStates($0.plan, on: session) }
+    guard let trajectory = reference.decoded?.decisions, let decoding = settings.decoding else {
+      return Pass(hidden: hidden, decoded: nil)
     }
+    let decoded = try DecodedPair(pair, on: session, settings: decoding, text: text)
+    var replay = DecodeReplay(
+      session: session, prompt: pair.example.prompt, settings: decoding, pair: pair.index)
+    replay.run(trajectory)
+    return Pass(hidden: hidden, decoded: decoded, replay: replay.decisions)
+  }
+
+  func evidence(
+    for pair: VerificationPair, _ plans: PairPlans, _ reference: Pass, _ candidate: Pass
+  ) -> PairEvidence {
+    var scores = PairScores(pair)
+    for (index, entry) in plans.entries.enumerated() {
+      scores.add(
+        entry,
+        scorer.compare(
+          entry.plan.scored, reference: reference.hidden[index],
+          candidate: candidate.hidden[index]))
+    }
+    scores.addObjectiveTotals(draws: settings.objectiveDraws)
     var result = PairEvidence(
       index: pair.index, promptTokens: pair.example.prompt.count,
-      responseTokens: pair.example.response.count, query: pair.query, positions: positions,
-      likelihoods: likelihoods, worst: worst(pair, positions))
-    if decodes, let settings = settings.decoding, scorer.maskToken != nil {
-      let decoded = try DecodeComparison(scorer: scorer, settings: settings, text: text)
-        .run(pair)
-      result.decode = decoded.pair
-      result.replay = decoded.replay
+      responseTokens: pair.example.response.count, query: pair.query,
+      positions: scores.positions, likelihoods: scores.likelihoods,
+      worst: worst(pair, scores.positions))
+    if let a = reference.decoded, let b = candidate.decoded {
+      result.decode = DecodePair(
+        reference: a.run, candidate: b.run,
+        expectedAnswer: FinalAnswer.extract(pair.response))
+      result.replay = candidate.replay
+      result.firstFlip = ReplaySummary.FirstFlip(candidate.replay, name: name)
     }
     return result
-  }
-
-  private func records(
-    _ pair: VerificationPair, _ plan: ScoringPlan, metric: LikelihoodMetric, slotSize: Int,
-    draw: Int = 0
-  ) -> [PositionRecord] {
-    zip(plan.scored, scorer.compare(plan)).map { place, comparison in
-      PositionRecord(
-        pair: pair.index, position: place.responseIndex, metric: metric, head: place.head,
-        slotSize: slotSize, positionInSlot: place.positionInSlot, draw: draw,
-        maskRatio: Float(plan.maskProbability ?? 0), correctToken: Int(place.target),
-        comparison: comparison)
-    }
-  }
-
-  private static func total(_ pair: Int, _ records: [PositionRecord]) -> PairedTotal {
-    // Records that are not finite are reported on their own; one of them would hide all others.
-    let finite = records.filter(\.isFinite)
-    return PairedTotal(
-      pair: pair, weight: max(1, Double(finite.count)),
-      reference: finite.reduce(0) { $0 + Double($1.referenceLoss) },
-      candidate: finite.reduce(0) { $0 + Double($1.candidateLoss) })
-  }
-
-  /// The training objective under seeded masks, the same for both models.
-  private func addObjective(
-    _ pair: VerificationPair, _ mask: Int32, _ positions: inout [PositionRecord],
-    _ likelihoods: inout NamedList<PairedTotal>
-  ) {
-    var autoregressive: [PositionRecord] = []
-    var masked = PairedTotal(pair: pair.index, weight: 1, reference: 0, candidate: 0)
-    let sizes = PerplexityEvaluator.objectiveSlotSizes
-    // The first draw is the one that `ingot perplexity` takes.
-    var generator = SeededGenerator(seed: seed ^ UInt64(pair.index) &* 0x9E37_79B9_7F4A_7C15)
-    for draw in 0..<settings.objectiveDraws {
-      let masking = SlotMasking.draw(
-        responseLength: pair.example.response.count,
-        slotSize: sizes[generator.index(below: sizes.count)], using: &generator)
-      let plan = ScoringPlan.objective(pair.example, masking: masking, maskToken: mask)
-      let records = records(
-        pair, plan, metric: .objective, slotSize: masking.slotSize, draw: draw)
-      positions += records
-      autoregressive += records.filter { $0.head == .autoregressive }
-      let scale =
-        1 / masking.probability / Double(pair.example.response.count)
-        / Double(settings.objectiveDraws)
-      for record in records where record.head == .masked && record.isFinite {
-        masked.reference += Double(record.referenceLoss) * scale
-        masked.candidate += Double(record.candidateLoss) * scale
-      }
-    }
-    guard settings.objectiveDraws > 0 else { return }
-    if !autoregressive.isEmpty {
-      likelihoods.append("objective_autoregressive", Self.total(pair.index, autoregressive))
-    }
-    likelihoods.append("objective_masked", masked)
-  }
-
-  /// The positions that moved most, with the text around them.
-  private func worst(
-    _ pair: VerificationPair, _ positions: [PositionRecord]
-  ) -> [WorstPosition] {
-    let finite = positions.filter { $0.isFinite && $0.divergence > 0 }
-    let sorted = finite.sorted {
-      $0.divergence != $1.divergence
-        ? $0.divergence > $1.divergence : PositionRecord.precedes($0, $1)
-    }
-    // One metric after another scores the same token; show different tokens.
-    var shown: [PositionRecord] = []
-    for record in sorted where shown.count < Self.worstPerPair {
-      if !shown.contains(where: { $0.position == record.position }) { shown.append(record) }
-    }
-    return
-      shown
-      .map { record in
-        let before = pair.example.response.prefix(Int(record.position))
-        return WorstPosition(
-          pair: pair.index, position: Int(record.position), head: record.head.rawValue,
-          divergence: Double(record.divergence), context: String(text(Array(before)).suffix(80)),
-          correct: name(record.correctToken), referenceToken: name(record.referenceTop),
-          candidateToken: name(record.candidateTop),
-          referenceProbability: exp(-Double(record.referenceLoss)),
-          candidateProbability: exp(-Double(record.candidateLoss)))
-      }
-  }
-
-  /// A token as text; special and partial ones by their number.
-  private func name(_ token: UInt32) -> String {
-    if Int(token) == scorer.endToken.map(Int.init) { return "EOS" }
-    let text = text([Int32(token)])
-    return text.isEmpty ? "#\(token)" : text
   }
 }

@@ -7,20 +7,23 @@ package struct Verification {
   private let policy: ParityPolicy
   private let shard: Shard?
   private let stopsEarly: Bool
+  private let turns: ModelTurns
 
   /// - Parameters:
   ///   - shard: the part of the pairs to do; nil for all of them.
   ///   - stopsEarly: look at the outcome at doubling numbers of pairs and stop when it is decided;
   ///     not for shards, which only see a part.
+  ///   - turns: how the models share the memory; no figure depends on it.
   package init(
     verifier: PairVerifier, inputs: ParityInputs, policy: ParityPolicy, shard: Shard? = nil,
-    stopsEarly: Bool = false
+    stopsEarly: Bool = false, turns: ModelTurns = .sideBySide
   ) {
     self.verifier = verifier
     self.inputs = inputs
     self.policy = policy
     self.shard = shard
     self.stopsEarly = stopsEarly && shard == nil
+    self.turns = turns
   }
 
   /// Evidence, and how often the outcome was looked at (`ParityReport.init`).
@@ -29,10 +32,13 @@ package struct Verification {
     package var looks: Int
   }
 
+  /// Passes over a pair that `progress` is called for: one on each model.
+  package static let passesPerPair = 2
+
   /// - Parameters:
   ///   - pairs: all pairs of the verification, in the order of the file.
-  ///   - run: where it runs; `seconds` and `stoppedEarly` are filled in.
-  ///   - progress: called after each pair.
+  ///   - run: where it runs; times and `stoppedEarly` are filled in.
+  ///   - progress: called after each pass over a pair.
   package func run(
     _ pairs: [VerificationPair], run: RunInformation, progress: () -> Void
   ) throws(IngotError) -> Outcome {
@@ -41,11 +47,13 @@ package struct Verification {
     let count = stopsEarly ? looks.pairs.count : 1
     var evidence = ParityEvidence(inputs: inputs, pairs: [], run: run, shard: shard)
     let start = ContinuousClock.now
-    for (done, pair) in own.enumerated() {
-      let decodes = pair.index < inputs.settings.decodePairs
-      evidence.pairs.append(try verifier.evidence(for: pair, decodes: decodes))
-      progress()
-      if stopsEarly, looks.pairs.contains(done + 1), done + 1 < own.count,
+    let arithmeticBefore = verifier.scorer.arithmeticSeconds
+    while evidence.pairs.count < own.count {
+      let done = evidence.pairs.count
+      let nextLook = stopsEarly ? looks.pairs.first { $0 > done } ?? own.count : own.count
+      let end = min(done + turns.pairsAtOnce, nextLook)
+      evidence.pairs += try turn(own[done..<end], progress)
+      if stopsEarly, end == nextLook, end < own.count,
         ParityReport(evidence: evidence, policy: policy, looks: count).verdict != .undecided
       {
         evidence.run.stoppedEarly = true
@@ -53,6 +61,31 @@ package struct Verification {
       }
     }
     evidence.run.seconds = (ContinuousClock.now - start) / .seconds(1)
+    evidence.run.modelSeconds = verifier.scorer.arithmeticSeconds - arithmeticBefore
     return Outcome(evidence: evidence, looks: count)
+  }
+
+  /// The evidence of some pairs: all of them on the reference, then all on the candidate.
+  private func turn(
+    _ pairs: ArraySlice<VerificationPair>, _ progress: () -> Void
+  ) throws(IngotError) -> [PairEvidence] {
+    let plans = pairs.map(verifier.plans)
+    var references: [PairVerifier.Pass] = []
+    for (pair, plans) in zip(pairs, plans) {
+      let decodes = pair.index < inputs.settings.decodePairs
+      references.append(try verifier.referencePass(pair, plans, decodes: decodes))
+      progress()
+    }
+    turns.release(.reference)
+    var candidates: [PairVerifier.Pass] = []
+    for (index, pair) in pairs.enumerated() {
+      candidates.append(
+        try verifier.candidatePass(pair, plans[index], along: references[index]))
+      progress()
+    }
+    turns.release(.candidate)
+    return pairs.enumerated().map { index, pair in
+      verifier.evidence(for: pair, plans[index], references[index], candidates[index])
+    }
   }
 }

@@ -47,7 +47,7 @@ struct SyntheticEvidence {
         slotSizes: [8, 32], objectiveDraws: 1, decodePairs: pairs,
         decoding: .init(
           slotSize: 8, blocks: 2, slotThreshold: 0.6, tokenThreshold: 0.3, maximumTokens: 128,
-          endOfSequence: "fixed")), seed: 7)
+          endOfSequence: "fixed")), seed: 7, candidateClass: .fourBit)
   }
 
   // MARK: Positions

@@ -24,6 +24,22 @@ import Testing
     #expect(report.verdict == .pass, "\(report.reasons)")
   }
 
+  /// The derivation in `ParityPolicy.defaults`: an advantage a over 32 tokens.
+  @Test(arguments: [
+    (ParityPolicy.CandidateClass.half, 1.0 / 64), (.int8, 1.0 / 16), (.fourBit, 1.0 / 8),
+  ])
+  func defaultsFollowFromTheObserversAdvantage(
+    candidate: ParityPolicy.CandidateClass, advantage: Double
+  ) throws {
+    let policy = ParityPolicy.defaults(for: candidate)
+    let divergence = try #require(policy.maximumDivergence)
+    #expect(abs((32 * divergence / 2).squareRoot() - advantage) < 1e-12)
+    #expect(policy.maximumTailDivergence == 32 * divergence)
+    let changed = 2 * (divergence / 2).squareRoot()
+    #expect(try abs(1 - #require(policy.minimumTopOne) - changed) < 1e-12)
+    #expect(try abs(#require(policy.maximumFlips) - changed) < 1e-12)
+  }
+
   @Test func anyDifferenceFailsALosslessCandidate() {
     let report = report(noise: 1e-4, .lossless)
     #expect(report.verdict == .fail)
@@ -33,7 +49,7 @@ import Testing
   @Test func tooMuchNoiseFailsAndSaysBetweenWhichFigures() {
     let report = report(noise: 1, .int8)
     #expect(report.verdict == .fail)
-    #expect(report.reasons.contains { $0.contains("at most 0.01") || $0.contains("0.0100") })
+    #expect(report.reasons.contains { $0.contains("at most 2.4e-4 is allowed") })
   }
 
   @Test func aLimitInsideTheIntervalIsUndecidedAndAsksForPairs() throws {
@@ -110,7 +126,7 @@ import Testing
     #expect(read.maximumDivergence == 0.5)
     #expect(read.minimumExact == nil)
     #expect(read.minimumTopOne == 1)
-    #expect(read.maximumPerplexityIncrease == 0.01)
+    #expect(read.maximumPerplexityIncrease == 0.005)
   }
 
   @Test(arguments: [

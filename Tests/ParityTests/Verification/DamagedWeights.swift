@@ -13,6 +13,8 @@ struct DamagedWeights: WeightSource {
     case group(String, row: Int, Float)
     /// A row of a matrix set to zero.
     case zeroedRow(String, Int)
+    /// A bit of a quantized matrix's stored bytes, counted from its first tile.
+    case flippedBit(String, byte: Int, bit: Int)
     /// Two layers change places.
     case swappedLayers(Int, Int)
   }
@@ -55,6 +57,11 @@ struct DamagedWeights: WeightSource {
       return rewritten(matrix) { index, values in
         if index == row { for column in values.indices { values[column] = 0 } }
       }
+    case .flippedBit(name, let byte, let bit):
+      guard case .tiled(let layout) = matrix.storage else { return matrix }
+      let copy = ByteStore(matrix.bytes)
+      copy.bytes[layout.tileOffset(0) + byte] ^= 1 << bit
+      return WeightMatrix(tiled: layout, bytes: UnsafeRawBufferPointer(copy.bytes), owner: copy)
     default: return matrix
     }
   }
@@ -74,6 +81,17 @@ struct DamagedWeights: WeightSource {
       dense: .float32, rows: matrix.rows, columns: matrix.columns,
       bytes: UnsafeRawBufferPointer(copy.values), owner: copy)
   }
+}
+
+/// Bytes that live as long as the matrix over them.
+private final class ByteStore: @unchecked Sendable {
+  // Safe: written before it is shared, freed in deinit.
+  let bytes: UnsafeMutableRawBufferPointer
+  init(_ source: UnsafeRawBufferPointer) {
+    bytes = .allocate(byteCount: source.count, alignment: 64)
+    bytes.copyMemory(from: source)
+  }
+  deinit { bytes.deallocate() }
 }
 
 /// Numbers that live as long as the matrix over them.

@@ -49,11 +49,13 @@ package struct Attribution: Sendable, Equatable, Codable {
     package var divergence: Double?
     /// The recipe rule that would store it in more bits.
     package var recipeRule: String?
+    /// Its bytes no longer have the checksum they were written with.
+    package var isDamaged: Bool
 
     package init(
       name: String, scheme: String, weightError: Double, expectedError: Double,
       worstGroup: Double = 0, worstPlace: String? = nil, divergence: Double? = nil,
-      recipeRule: String? = nil
+      recipeRule: String? = nil, isDamaged: Bool = false
     ) {
       self.name = name
       self.scheme = scheme
@@ -63,6 +65,7 @@ package struct Attribution: Sendable, Equatable, Codable {
       self.worstPlace = worstPlace
       self.divergence = divergence
       self.recipeRule = recipeRule
+      self.isDamaged = isDamaged
     }
 
     enum CodingKeys: String, CodingKey {
@@ -73,6 +76,7 @@ package struct Attribution: Sendable, Equatable, Codable {
       case worstPlace = "worst_place"
       case divergence = "kl_mean"
       case recipeRule = "recipe_rule"
+      case isDamaged = "damaged"
     }
 
     /// Group errors up to here are rounding: clipping by a scale search and a codebook's widest
@@ -81,7 +85,7 @@ package struct Attribution: Sendable, Equatable, Codable {
 
     /// The weights are further off than rounding explains, as a whole or in one group.
     package var isSuspect: Bool {
-      !(weightError <= 2 * expectedError && worstGroup <= Self.damageRatio)
+      isDamaged || !(weightError <= 2 * expectedError && worstGroup <= Self.damageRatio)
     }
   }
 

@@ -4,6 +4,7 @@ extension ParityEvidence: Codable {
 
   private enum CodingKeys: String, CodingKey {
     case format, inputs, shard, run, pairs, attribution
+    case damagedTensors = "damaged_tensors"
   }
 
   package init(from decoder: any Decoder) throws {
@@ -17,6 +18,7 @@ extension ParityEvidence: Codable {
       inputs: try container.decode(ParityInputs.self, forKey: .inputs),
       pairs: try container.decode([PairEvidence].self, forKey: .pairs),
       attribution: try container.decodeIfPresent(Attribution.self, forKey: .attribution),
+      damagedTensors: try container.decode([String].self, forKey: .damagedTensors),
       run: try container.decode(RunInformation.self, forKey: .run),
       shard: try container.decodeIfPresent(Shard.self, forKey: .shard))
   }
@@ -29,6 +31,7 @@ extension ParityEvidence: Codable {
     try container.encode(run, forKey: .run)
     try container.encode(pairs, forKey: .pairs)
     try container.encodeIfPresent(attribution, forKey: .attribution)
+    try container.encode(damagedTensors, forKey: .damagedTensors)
   }
 }
 
@@ -37,6 +40,7 @@ extension PairEvidence: Codable {
     case index, query, positions, likelihoods, decode, replay, worst
     case promptTokens = "prompt_tokens"
     case responseTokens = "response_tokens"
+    case firstFlip = "first_flip"
   }
 
   package init(from decoder: any Decoder) throws {
@@ -52,6 +56,8 @@ extension PairEvidence: Codable {
       likelihoods: try container.decode(NamedList<PairedTotal>.self, forKey: .likelihoods),
       decode: try container.decodeIfPresent(DecodePair.self, forKey: .decode),
       replay: try container.decode(PackedRecords<ReplayDecision>.self, forKey: .replay).records,
+      firstFlip: try container.decodeIfPresent(
+        ReplaySummary.FirstFlip.self, forKey: .firstFlip),
       worst: try container.decode([WorstPosition].self, forKey: .worst))
     let isConsistent =
       index >= 0 && positions.allSatisfy { Int($0.pair) == index }
@@ -74,6 +80,7 @@ extension PairEvidence: Codable {
     try container.encode(likelihoods, forKey: .likelihoods)
     try container.encodeIfPresent(decode, forKey: .decode)
     try container.encode(PackedRecords(replay), forKey: .replay)
+    try container.encodeIfPresent(firstFlip, forKey: .firstFlip)
     try container.encode(worst, forKey: .worst)
   }
 }

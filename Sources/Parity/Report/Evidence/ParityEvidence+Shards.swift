@@ -51,7 +51,8 @@ extension ParityEvidence {
     guard let first = parts.first else {
       throw IngotError("report.mergeNothing", "there is no shard to merge")
     }
-    for part in parts.dropFirst() where part.inputs != first.inputs {
+    // Paths may differ: the jobs of an array see the same files in other places.
+    for part in parts.dropFirst() where !part.inputs.isSameVerification(as: first.inputs) {
       throw IngotError(
         "report.mergeDifferent",
         "shards belong to different verifications: \(difference(first.inputs, part.inputs))",
@@ -66,10 +67,12 @@ extension ParityEvidence {
     }
     var run = first.run
     run.seconds = parts.reduce(0) { $0 + $1.run.seconds }
+    run.modelSeconds = parts.reduce(0) { $0 + $1.run.modelSeconds }
     run.stoppedEarly = parts.contains { $0.run.stoppedEarly }
     return ParityEvidence(
       inputs: first.inputs, pairs: Array(pairs.values),
-      attribution: parts.lazy.compactMap(\.attribution).first, run: run)
+      attribution: parts.lazy.compactMap(\.attribution).first,
+      damagedTensors: first.damagedTensors, run: run)
   }
 
   /// Every shard of the same division, once.
@@ -97,6 +100,6 @@ extension ParityEvidence {
     if a.candidateDigest != b.candidateDigest { return "the candidates' hashes differ" }
     if a.pairsDigest != b.pairsDigest { return "the pairs' hashes differ" }
     if a.seed != b.seed { return "the seeds differ (\(a.seed), \(b.seed))" }
-    return a.settings == b.settings ? "paths differ" : "the settings differ"
+    return a.settings == b.settings ? "they judge different candidates" : "the settings differ"
   }
 }

@@ -8,17 +8,20 @@ package struct ParityEvidence: Sendable, Equatable {
   /// Ascending by index.
   package var pairs: [PairEvidence]
   package var attribution: Attribution?
+  /// Tensors of the candidate whose bytes no longer have the checksum they were written with.
+  package var damagedTensors: [String]
   package var run: RunInformation
   /// Which part of the pairs this is; nil for all of them.
   package var shard: Shard?
 
   package init(
     inputs: ParityInputs, pairs: [PairEvidence], attribution: Attribution? = nil,
-    run: RunInformation, shard: Shard? = nil
+    damagedTensors: [String] = [], run: RunInformation, shard: Shard? = nil
   ) {
     self.inputs = inputs
     self.pairs = pairs.sorted { $0.index < $1.index }
     self.attribution = attribution
+    self.damagedTensors = damagedTensors
     self.run = run
     self.shard = shard
   }
@@ -37,13 +40,16 @@ package struct PairEvidence: Sendable, Equatable {
   package var likelihoods: NamedList<PairedTotal>
   package var decode: DecodePair?
   package var replay: [ReplayDecision]
+  /// The first decision that the candidate takes differently, with its tokens as text.
+  package var firstFlip: ReplaySummary.FirstFlip?
   /// Positions of this pair with the largest divergence, largest first, with their text.
   package var worst: [WorstPosition]
 
   package init(
     index: Int, promptTokens: Int, responseTokens: Int, query: String,
     positions: [PositionRecord], likelihoods: NamedList<PairedTotal>, decode: DecodePair? = nil,
-    replay: [ReplayDecision] = [], worst: [WorstPosition] = []
+    replay: [ReplayDecision] = [], firstFlip: ReplaySummary.FirstFlip? = nil,
+    worst: [WorstPosition] = []
   ) {
     self.index = index
     self.promptTokens = promptTokens
@@ -53,6 +59,7 @@ package struct PairEvidence: Sendable, Equatable {
     self.likelihoods = likelihoods
     self.decode = decode
     self.replay = replay
+    self.firstFlip = firstFlip
     self.worst = worst
   }
 }
@@ -108,23 +115,27 @@ package struct RunInformation: Sendable, Equatable, Codable {
   package var isa: String
   package var threads: Int
   package var seconds: Double
+  /// Of these, seconds inside the models: their layers and their projection to the vocabulary.
+  package var modelSeconds: Double
   /// Stopped before the last pair because the outcome was clear (`--early-stop`).
   package var stoppedEarly: Bool
 
   package init(
     tool: String, cpu: String, isa: String, threads: Int, seconds: Double,
-    stoppedEarly: Bool = false
+    modelSeconds: Double = 0, stoppedEarly: Bool = false
   ) {
     self.tool = tool
     self.cpu = cpu
     self.isa = isa
     self.threads = threads
     self.seconds = seconds
+    self.modelSeconds = modelSeconds
     self.stoppedEarly = stoppedEarly
   }
 
   enum CodingKeys: String, CodingKey {
     case tool, cpu, isa, threads, seconds
+    case modelSeconds = "model_seconds"
     case stoppedEarly = "stopped_early"
   }
 }

@@ -1,3 +1,5 @@
+internal import Bytes
+
 /// What was compared, on what, and how: everything needed to do it again.
 package struct ParityInputs: Sendable, Equatable, Codable {
   /// One of the two models.
@@ -38,10 +40,15 @@ package struct ParityInputs: Sendable, Equatable, Codable {
   package var settings: ParitySettings
   /// Seeds masks and resampling.
   package var seed: UInt64
+  /// SHA-256 of settings and seed, as `digest(settings:seed:)` gives it.
+  package var settingsDigest: String
+  /// What the candidate gave up against the reference, which chooses the default limits.
+  package var candidateClass: ParityPolicy.CandidateClass
 
   package init(
     referenceDigest: String, candidateDigest: String, pairsDigest: String, reference: Model,
-    candidate: Model, pairsPath: String, pairsInFile: Int, settings: ParitySettings, seed: UInt64
+    candidate: Model, pairsPath: String, pairsInFile: Int, settings: ParitySettings,
+    seed: UInt64, candidateClass: ParityPolicy.CandidateClass
   ) {
     self.referenceDigest = referenceDigest
     self.candidateDigest = candidateDigest
@@ -52,6 +59,8 @@ package struct ParityInputs: Sendable, Equatable, Codable {
     self.pairsInFile = pairsInFile
     self.settings = settings
     self.seed = seed
+    self.candidateClass = candidateClass
+    settingsDigest = Self.digest(settings: settings, seed: seed)
   }
 
   enum CodingKeys: String, CodingKey {
@@ -62,6 +71,42 @@ package struct ParityInputs: Sendable, Equatable, Codable {
     case pairsPath = "pairs_path"
     case pairsInFile = "pairs_in_file"
     case settings, seed
+    case settingsDigest = "settings_sha256"
+    case candidateClass = "candidate_class"
+  }
+}
+
+extension ParitySettings {
+  /// Refuses settings that a verification cannot have had; for reports that come from a file.
+  ///
+  /// - Throws: `report.settings`, naming the setting.
+  func check() throws(IngotError) {
+    for (name, holds) in [
+      ("slot_sizes", slotSizes.allSatisfy { (1...4096).contains($0) }),
+      ("objective_draws", (0...64).contains(objectiveDraws)), ("limit", limit ?? 1 >= 1),
+      ("decode_pairs", decodePairs >= 0),
+    ] where !holds {
+      throw IngotError("report.settings", "\(name) is not what a verification can have")
+    }
+  }
+}
+
+extension ParityInputs {
+  /// SHA-256 of the compact JSON `{"settings": …, "seed": …}`, in hexadecimal.
+  package static func digest(settings: ParitySettings, seed: UInt64) -> String {
+    struct Bound: Encodable {
+      let settings: ParitySettings
+      let seed: UInt64
+    }
+    let value = try? JSONValue(encoding: Bound(settings: settings, seed: seed))
+    return Checksum(of: (value ?? .null).serialized(.compact)).hexadecimal
+  }
+
+  /// The same models, pairs, settings and seed, wherever the files lie.
+  func isSameVerification(as other: ParityInputs) -> Bool {
+    referenceDigest == other.referenceDigest && candidateDigest == other.candidateDigest
+      && pairsDigest == other.pairsDigest && settings == other.settings && seed == other.seed
+      && candidateClass == other.candidateClass
   }
 }
 
@@ -78,6 +123,10 @@ package struct ParitySettings: Sendable, Equatable, Codable {
   package var decoding: Decoding?
   /// Text fed as it is, without the chat template.
   package var raw: Bool
+  /// How the candidate's quantized weights multiply: `quantized` or `dequantized`.
+  package var arithmetic: String
+  /// Type of the candidate's cached keys and values: `f32`, `f16` or `int8`.
+  package var cacheType: String
 
   package struct Decoding: Sendable, Equatable, Codable {
     package var slotSize: Int
@@ -112,7 +161,8 @@ package struct ParitySettings: Sendable, Equatable, Codable {
 
   package init(
     slotSizes: [Int], objectiveDraws: Int, limit: Int? = nil, decodePairs: Int = 0,
-    decoding: Decoding? = nil, raw: Bool = false
+    decoding: Decoding? = nil, raw: Bool = false, arithmetic: String = "quantized",
+    cacheType: String = "f32"
   ) {
     self.slotSizes = slotSizes
     self.objectiveDraws = objectiveDraws
@@ -120,6 +170,8 @@ package struct ParitySettings: Sendable, Equatable, Codable {
     self.decodePairs = decodePairs
     self.decoding = decoding
     self.raw = raw
+    self.arithmetic = arithmetic
+    self.cacheType = cacheType
   }
 
   enum CodingKeys: String, CodingKey {
@@ -127,6 +179,7 @@ package struct ParitySettings: Sendable, Equatable, Codable {
     case objectiveDraws = "objective_draws"
     case limit
     case decodePairs = "decode_pairs"
-    case decoding, raw
+    case decoding, raw, arithmetic
+    case cacheType = "cache_type"
   }
 }

@@ -4,10 +4,16 @@ extension Page {
     guard let attribution = report.attribution,
       !(attribution.parts.isEmpty && attribution.layers.isEmpty && attribution.tensors.isEmpty)
     else { return .empty }
+    let lead =
+      attribution.parts.isEmpty
+      ? "Weights against the reference's, tensor by tensor, and the error that their scheme "
+        + "explains. Run with --attribute for the divergence that each of them causes."
+      : "Mean KL that each step adds: rounded weights, then rounded activations, then a rounded "
+        + "cache. “KL alone” is that of the reference with one tensor exchanged for the "
+        + "candidate's."
     return """
       <section><h2>Attribution</h2>
-      <p class="lead">Mean KL that each step adds: rounded weights, then rounded \
-      activations, then a rounded cache.</p>
+      <p class="lead">\(lead)</p>
       \(parts(attribution.parts))
       \(tensorTable(attribution.tensors))
       <div class="plots">\(layerPlot(attribution.layers))</div></section>
@@ -34,9 +40,11 @@ extension Page {
       ("Tensor", true), ("Scheme", false), ("Weight error", false), ("Expected", false),
       ("KL alone", false), ("Recipe rule that raises it", true),
     ])
-    for tensor in tensors.prefix(16) {
+    let shown = tensors.filter { $0.weightError != 0 || $0.isSuspect }
+    guard !shown.isEmpty else { return "<p>Every weight is the reference's.</p>" }
+    for tensor in shown.prefix(16) {
       table.row([
-        "<code>\(tensor.name)</code>\(Markup.when(tensor.isSuspect, " <span class=\"chip fail\">damaged</span>"))",
+        "<code>\(breakable(tensor.name))</code>\(Markup.when(tensor.isSuspect, " <span class=\"chip fail\">damaged</span>"))",
         "\(tensor.scheme)", "\(Figure.number(tensor.weightError))",
         "\(Figure.number(tensor.expectedError))",
         "\(tensor.divergence.map(Figure.number) ?? "–")",
@@ -44,6 +52,13 @@ extension Page {
       ])
     }
     return table.markup
+  }
+
+  /// A tensor's name that breaks behind its dots.
+  private func breakable(_ name: String) -> Markup {
+    name.split(separator: ".", omittingEmptySubsequences: false).map { part -> Markup in
+      "\(String(part))"
+    }.joined(".<wbr>")
   }
 
   private func layerPlot(_ layers: [Attribution.Layer]) -> Markup {

@@ -32,14 +32,13 @@ extension Page {
     if let flip = decode.replay?.firstFlip {
       sentences.append(
         "Replayed along the reference's trajectory, the first decision to flip is "
-          + "\(kindName(flip.kind)) in forward \(flip.forward) of pair \(flip.pair) "
-          + "(\(Figure.number(flip.reference)) → \(Figure.number(flip.candidate))).")
+          + "\(flip.kindName) at token \(flip.position) in forward \(flip.forward) of pair "
+          + "\(flip.pair) (\(flip.change)).")
+    }
+    if let causes = report.causesSentence {
+      sentences.append("Outputs that differ, by the decision that flipped first: \(causes).")
     }
     return sentences.joined(separator: " ")
-  }
-
-  private func kindName(_ key: String) -> String {
-    key.split(separator: "_").joined(separator: " ")
   }
 
   private func replayTable(_ decode: DecodeSummary) -> Markup {
@@ -52,7 +51,7 @@ extension Page {
       let kind = entry.value
       func optional(_ value: Double?) -> Markup { "\(value.map(Figure.number) ?? "–")" }
       table.row([
-        "\(kindName(entry.name))", "\(Figure.grouped(kind.decisions))",
+        "\(ReplaySummary.readable(entry.name))", "\(Figure.grouped(kind.decisions))",
         "\(Figure.grouped(kind.flips))",
         "\(Figure.percent(Double(kind.flips) / Double(max(1, kind.decisions))))",
         optional(kind.predictedFlips), optional(kind.noise), optional(kind.medianMargin),
@@ -72,9 +71,9 @@ extension Page {
     ])
     for entry in thresholds {
       table.row([
-        "\(entry.name)", "\(Figure.number(entry.value.value))",
+        "\(entry.name)", "\(Figure.limit(entry.value.value))",
         "\(Figure.percent(entry.value.referenceRate))",
-        "\(Figure.percent(entry.value.candidateRate))", "\(Figure.number(entry.value.suggested))",
+        "\(Figure.percent(entry.value.candidateRate))", "\(Figure.precise(entry.value.suggested))",
       ])
     }
     return table.markup
@@ -87,9 +86,16 @@ extension Page {
     let forwards = max(decode.reference.timeline.steps.count, decode.candidate.timeline.steps.count)
     let state =
       example.firstDivergence.map { "differs from token \($0) on" } ?? "identical outputs"
+    let flip = report.pairs.first { $0.index == example.pair }?.firstFlip
+    let cause =
+      flip.map {
+        "First flip along the reference: \($0.kindName) at token \($0.position), forward "
+          + "\($0.forward), \($0.change)."
+      } ?? ""
     return """
       <div class="pair"><h3>Pair \(example.pair): \(state)</h3>
-      <p class="query">\(String(example.query.prefix(600)))</p>
+      <p class="query">\(String(example.query.prefix(600)))</p>\
+      \(Markup.when(!cause.isEmpty, "<p class=\"cause\">\(cause)</p>"))
       <div class="duo">\(output("reference", decode.reference, against: decode.candidate, forwards))\
       \(output("candidate", decode.candidate, against: decode.reference, forwards))</div></div>
       """

@@ -28,11 +28,12 @@ extension Page {
           "too few pairs"
         }
       table.row([
-        "\(metricName(entry.name))", "\(value.pairs)", "\(Figure.number(value.referenceLoss))",
-        "\(Figure.number(value.candidateLoss))", "\(Figure.number(value.difference))",
+        "\(metricName(entry.name))", "\(value.pairs)", "\(Figure.decimals(value.referenceLoss))",
+        "\(Figure.decimals(value.candidateLoss))", "\(Figure.number(value.difference))",
         "\(value.standardError.map(Figure.number) ?? "–")",
         isPerplexity
-          ? "\(Figure.number(value.referencePerplexity)) → \(Figure.number(value.candidatePerplexity))"
+          ? "\(Figure.decimals(value.referencePerplexity)) → "
+            + "\(Figure.decimals(value.candidatePerplexity))"
           : "–",
         isPerplexity ? "\(Figure.change(value.perplexityIncrease))" : "–",
         isPerplexity ? "\(interval)" : "–",

@@ -94,6 +94,7 @@ extension Page {
     .pair{margin-top:26px}
     .pair>h3{font-size:15px}
     .query{color:var(--soft);margin:2px 0 10px;white-space:pre-wrap;overflow-wrap:anywhere}
+    .cause{font-size:13.5px;margin:0 0 10px}
     .duo{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,420px),1fr));gap:14px}
     .out{background:var(--panel);border:1px solid var(--faint);border-radius:12px;padding:12px 14px;
     min-width:0}

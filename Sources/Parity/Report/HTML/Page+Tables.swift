@@ -50,7 +50,10 @@ extension Page {
       ("Candidate", "\(inputs.candidate.path)<br><code>\(inputs.candidateDigest)</code>"),
       ("Pairs", "\(inputs.pairsPath)<br><code>\(inputs.pairsDigest)</code>"),
       ("Evaluated", "\(evaluated)"),
-      ("Seed", "\(String(inputs.seed))"),
+      (
+        "Settings and seed",
+        "seed \(String(inputs.seed))<br><code>\(inputs.settingsDigest)</code>"
+      ),
     ]
     if let decoding = inputs.settings.decoding {
       facts.append(
@@ -68,7 +71,7 @@ extension Page {
     facts.append(
       (
         "Run",
-        "\(run.tool) on \(run.cpu) (\(run.isa), \(run.threads) threads), \(Figure.number(run.seconds)) s"
+        "\(run.tool) on \(run.cpu) (\(run.isa), \(run.threads) threads), \(report.timeSentence)"
       ))
     let list = facts.map { name, value -> Markup in "<dt>\(name)</dt><dd>\(value)</dd>" }
     return """

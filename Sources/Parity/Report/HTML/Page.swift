@@ -62,8 +62,9 @@ extension ParityVerdict {
 
 extension Page {
   var summary: Markup {
-    let reasons = report.reasons.prefix(6).map { reason -> Markup in "<li>\(reason)</li>" }
-    let more = report.reasons.count - 6
+    let headlines = report.headlines
+    let reasons = headlines.prefix(6).map { reason -> Markup in "<li>\(reason)</li>" }
+    let more = headlines.count - 6
     return """
       <p class="eyebrow">Ingot parity report</p>
       <div class="verdict \(report.verdict.rawValue)">
@@ -105,8 +106,8 @@ extension Page {
     {
       tile(
         "Perplexity", Figure.change(causal.value.perplexityIncrease),
-        "\(metricName(causal.name)), \(Figure.number(causal.value.referencePerplexity)) → "
-          + Figure.number(causal.value.candidatePerplexity))
+        "\(metricName(causal.name)), \(Figure.decimals(causal.value.referencePerplexity)) → "
+          + Figure.decimals(causal.value.candidatePerplexity))
     }
     if let decode = report.decode {
       tile("Identical outputs", "\(decode.exactOutputs)", "of \(decode.prompts) decoded")

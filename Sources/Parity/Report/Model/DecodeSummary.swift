@@ -19,6 +19,8 @@ package struct DecodeSummary: Sendable, Equatable, Codable {
   package var medianFirstDivergence: Double?
   package var answers: Answers?
   package var replay: ReplaySummary?
+  /// Of outputs that differ: which kind of decision flipped first, with how many outputs.
+  package var divergenceCauses: NamedList<Int>
 
   /// Final answers, over pairs that carry one.
   package struct Answers: Sendable, Equatable, Codable {
@@ -49,6 +51,7 @@ package struct DecodeSummary: Sendable, Equatable, Codable {
     case meanEditDistance = "mean_edit_distance"
     case medianFirstDivergence = "median_first_divergence"
     case answers, replay
+    case divergenceCauses = "divergence_causes"
   }
 }
 
@@ -84,8 +87,26 @@ extension DecodeSummary {
     medianFirstDivergence = Percentiles(divergences)?.median
     answers = Answers(decoded)
     replay = ReplaySummary(pairs.flatMap(\.replay), settings: settings.decoding)
+    // The pairs' own first flips carry their tokens as text.
+    if let first = pairs.lazy.compactMap(\.firstFlip).first { replay?.firstFlip = first }
+    divergenceCauses = Self.causes(pairs)
     replayedDecisions = replay?.kinds.reduce(0) { $0 + $1.value.decisions } ?? 0
     flippedDecisions = replay?.kinds.reduce(0) { $0 + $1.value.flips } ?? 0
+  }
+}
+
+extension DecodeSummary {
+  /// The first flip along the reference's trajectory is where a free run leaves it.
+  private static func causes(_ pairs: [PairEvidence]) -> NamedList<Int> {
+    let kinds = pairs.filter { $0.decode?.isExact == false }.map { pair in
+      ReplaySummary.FirstFlip(pair.replay)?.kind ?? "none"
+    }
+    let names = ReplayDecision.Kind.allCases.map(\.name) + ["none"]
+    return NamedList(
+      names.compactMap { name in
+        let count = kinds.count { $0 == name }
+        return count > 0 ? (name, count) : nil
+      })
   }
 }
 

@@ -23,7 +23,7 @@ package enum ParityDocument {
   /// The document as JSON; the same bytes for the same value.
   package func json(_ style: JSONWriter.Style = .pretty) throws(IngotError) -> [UInt8] {
     switch self {
-    case .report(let report): try JSONValue(encoding: report).serialized(style)
+    case .report(let report): ReportSeal.sealed(try JSONValue(encoding: report)).serialized(style)
     case .evidence(let evidence): try JSONValue(encoding: evidence).serialized(style)
     }
   }

@@ -8,6 +8,8 @@ extension ParityReport: Codable {
     case splits
     case worst = "worst_positions"
     case examples, pairs, run
+    case damagedTensors = "damaged_tensors"
+    case nonFinitePositions = "non_finite_positions"
   }
 
   package init(from decoder: any Decoder) throws {
@@ -26,6 +28,8 @@ extension ParityReport: Codable {
     splits = try container.decode([DistributionSplit].self, forKey: .splits)
     decode = try container.decodeIfPresent(DecodeSummary.self, forKey: .decode)
     attribution = try container.decodeIfPresent(Attribution.self, forKey: .attribution)
+    nonFinitePositions = try container.decode(Int.self, forKey: .nonFinitePositions)
+    damagedTensors = try container.decode([String].self, forKey: .damagedTensors)
     worst = try container.decode([WorstPosition].self, forKey: .worst)
     examples = try container.decode([DecodeExample].self, forKey: .examples)
     pairs = try container.decode([PairSummary].self, forKey: .pairs)
@@ -46,6 +50,8 @@ extension ParityReport: Codable {
     try container.encode(policy, forKey: .policy)
     try container.encode(checks, forKey: .checks)
     try container.encodeIfPresent(attribution, forKey: .attribution)
+    try container.encode(damagedTensors, forKey: .damagedTensors)
+    try container.encode(nonFinitePositions, forKey: .nonFinitePositions)
     try container.encode(run, forKey: .run)
     try container.encode(splits, forKey: .splits)
     try container.encode(histograms, forKey: .histograms)

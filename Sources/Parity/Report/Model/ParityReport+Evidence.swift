@@ -17,6 +17,7 @@ extension ParityReport {
     inputs = evidence.inputs
     run = evidence.run
     attribution = evidence.attribution
+    damagedTensors = evidence.damagedTensors
     heads = NamedList()
     histograms = NamedList()
     for head in ScoringHead.allCases {
@@ -27,24 +28,27 @@ extension ParityReport {
     }
     splits = DistributionSplit.all(positions)
     likelihood = Self.likelihoods(
-      evidence, confidence: 1 - (1 - policy.confidence) / Double(max(1, looks)),
+      evidence.pairs.map(\.likelihoods), seed: evidence.inputs.seed,
+      confidence: 1 - (1 - policy.confidence) / Double(max(1, looks)),
       resamples: policy.resamples)
     decode = DecodeSummary(evidence.pairs, settings: evidence.inputs.settings)
     pairs = evidence.pairs.map(PairSummary.init)
     worst = Self.worst(evidence.pairs)
     examples = Self.examples(evidence.pairs)
+    nonFinitePositions = positions.count { !$0.isFinite }
     checks = []
     verdict = .undecided
     reasons = []
-    judge(nonFinite: positions.count { !$0.isFinite })
+    judge()
   }
 
-  private static func likelihoods(
-    _ evidence: ParityEvidence, confidence: Double, resamples: Int
+  /// Means and intervals by metric, from the totals of each pair in ascending order.
+  static func likelihoods(
+    _ pairs: [NamedList<PairedTotal>], seed: UInt64, confidence: Double, resamples: Int
   ) -> NamedList<LikelihoodSummary> {
     var names: [String] = []
     var totals: [String: [PairedTotal]] = [:]
-    for entry in evidence.pairs.flatMap(\.likelihoods) {
+    for entry in pairs.lazy.flatMap({ $0 }) {
       if totals[entry.name] == nil { names.append(entry.name) }
       totals[entry.name, default: []].append(entry.value)
     }
@@ -53,7 +57,7 @@ extension ParityReport {
       let own = totals[name] ?? []
       let interval = BootstrapInterval(
         sums: own.map(\.difference), weights: own.map(\.weight), confidence: confidence,
-        resamples: resamples, seed: evidence.inputs.seed)
+        resamples: resamples, seed: seed)
       if let summary = LikelihoodSummary(interval, own) { list.append(name, summary) }
     }
     return list

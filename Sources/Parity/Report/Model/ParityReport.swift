@@ -15,6 +15,10 @@ package struct ParityReport: Sendable, Equatable {
   package var splits: [DistributionSplit]
   package var decode: DecodeSummary?
   package var attribution: Attribution?
+  /// Tensors of the candidate whose bytes no longer have the checksum they were written with.
+  package var damagedTensors: [String]
+  /// Positions of any head with a NaN or infinite logit.
+  package var nonFinitePositions: Int
   /// Positions where the models differ most, largest first.
   package var worst: [WorstPosition]
   /// Outputs that differ, with their text and both timelines.
@@ -33,11 +37,31 @@ package struct PairSummary: Sendable, Equatable, Codable {
   package var likelihood: NamedList<PairedTotal>
   /// Mean KL by head.
   package var divergence: NamedList<Double>
+  /// Positions and agreement by head.
+  package var heads: NamedList<Head>
   package var isExact: Bool?
   package var firstDivergence: Int?
   package var editDistance: Int?
   package var referenceForwards: Int?
   package var candidateForwards: Int?
+  package var decisions: Int?
+  package var flips: Int?
+  package var firstFlip: ReplaySummary.FirstFlip?
+
+  /// One head's figures on this pair.
+  package struct Head: Sendable, Equatable, Codable {
+    /// Scored positions with finite logits.
+    package var positions: Int
+    package var maximumDivergence: Double
+    /// Positions where both put the same token first.
+    package var topOneAgreements: Int
+
+    enum CodingKeys: String, CodingKey {
+      case positions
+      case maximumDivergence = "kl_max"
+      case topOneAgreements = "top1_agreements"
+    }
+  }
 
   enum CodingKeys: String, CodingKey {
     case index
@@ -50,6 +74,9 @@ package struct PairSummary: Sendable, Equatable, Codable {
     case editDistance = "edit_distance"
     case referenceForwards = "forwards_reference"
     case candidateForwards = "forwards_candidate"
+    case heads, flips
+    case decisions = "replayed_decisions"
+    case firstFlip = "first_flip"
   }
 }
 
@@ -67,21 +94,31 @@ package struct DecodeExample: Sendable, Equatable, Codable {
 }
 
 extension PairSummary {
-  init(_ pair: PairEvidence) {
+  package init(_ pair: PairEvidence) {
     index = pair.index
     promptTokens = pair.promptTokens
     responseTokens = pair.responseTokens
     likelihood = pair.likelihoods
     divergence = NamedList()
+    heads = NamedList()
     for head in ScoringHead.allCases {
       let own = pair.positions.filter { $0.head == head && $0.isFinite }
       guard let percentiles = Percentiles(own.map(\.divergence)) else { continue }
       divergence.append(head.rawValue, percentiles.mean)
+      heads.append(
+        head.rawValue,
+        Head(
+          positions: own.count, maximumDivergence: percentiles.max,
+          topOneAgreements: own.count { $0.topOneAgrees }))
     }
     isExact = pair.decode?.isExact
     firstDivergence = pair.decode?.firstDivergence
     editDistance = pair.decode?.editDistance
     referenceForwards = pair.decode?.reference.forwards
     candidateForwards = pair.decode?.candidate.forwards
+    guard pair.decode != nil else { return }
+    decisions = pair.replay.count
+    flips = pair.replay.count { $0.flipped }
+    firstFlip = pair.firstFlip
   }
 }

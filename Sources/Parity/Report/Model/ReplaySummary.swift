@@ -44,8 +44,18 @@ package struct ReplaySummary: Sendable, Equatable, Codable {
     package var forward: Int
     package var position: Int
     package var kind: String
+    /// What was compared: probabilities, token ids or lengths.
     package var reference: Double
     package var candidate: Double
+    /// Both tokens as text, where the decision is about a token.
+    package var referenceToken: String?
+    package var candidateToken: String?
+
+    enum CodingKeys: String, CodingKey {
+      case pair, forward, position, kind, reference, candidate
+      case referenceToken = "reference_token"
+      case candidateToken = "candidate_token"
+    }
   }
 
   package var kinds: NamedList<Kind>
@@ -83,14 +93,32 @@ extension ReplaySummary {
           medianMargin: analysis.medianMargin))
       thresholds.append(kind == .slotChoice ? "slot" : "token", analysis.threshold)
     }
-    firstFlip = decisions.filter(\.flipped).min {
-      ($0.pair, $0.forward, $0.kind.rawValue, $0.position)
-        < ($1.pair, $1.forward, $1.kind.rawValue, $1.position)
-    }.map {
-      FirstFlip(
-        pair: Int($0.pair), forward: Int($0.forward), position: Int($0.position),
-        kind: $0.kind.name, reference: Double($0.reference), candidate: Double($0.candidate))
-    }
+    firstFlip = FirstFlip(decisions)
+  }
+}
+
+extension ReplaySummary.FirstFlip {
+  /// The earliest flip by pair, then forward; nil when nothing flipped.
+  ///
+  /// - Parameter name: a token's text; without it the tokens stay numbers.
+  package init?(_ decisions: [ReplayDecision], name: ((UInt32) -> String)? = nil) {
+    let flips = decisions.lazy.filter(\.flipped)
+    guard
+      let first = flips.min(by: {
+        ($0.pair, $0.forward, $0.kind.rawValue, $0.position)
+          < ($1.pair, $1.forward, $1.kind.rawValue, $1.position)
+      })
+    else { return nil }
+    pair = Int(first.pair)
+    forward = Int(first.forward)
+    position = Int(first.position)
+    kind = first.kind.name
+    reference = Double(first.reference)
+    candidate = Double(first.candidate)
+    guard first.kind == .draftToken, let name else { return }
+    // Token ids are exact in f32 up to 2²⁴, far above any vocabulary.
+    referenceToken = UInt32(exactly: first.reference).map(name)
+    candidateToken = UInt32(exactly: first.candidate).map(name)
   }
 }
 
@@ -107,7 +135,9 @@ struct ThresholdAnalysis {
   let threshold: ReplaySummary.Threshold
 
   /// - Parameter decisions: not empty.
-  init(_ decisions: [ReplayDecision], threshold: Double) {
+  init(_ decisions: [ReplayDecision], threshold given: Double) {
+    // As the decoder compares it.
+    let threshold = Double(Float(given))
     let changes = decisions.map {
       Self.logOdds($0.candidate) - Self.logOdds($0.reference)
     }.sorted()
@@ -125,7 +155,10 @@ struct ThresholdAnalysis {
     noise = (squares / Double(decisions.count)).squareRoot()
     medianMargin =
       Percentiles(decisions.map { abs($0.reference - Float(threshold)) })?.median ?? 0
-    self.threshold = Self.calibrated(decisions, threshold)
+    var calibrated = Self.calibrated(decisions, threshold)
+    if calibrated.suggested == threshold { calibrated.suggested = given }
+    calibrated.value = given
+    self.threshold = calibrated
   }
 
   /// The threshold at which the candidate accepts as many decisions as the reference did: halfway

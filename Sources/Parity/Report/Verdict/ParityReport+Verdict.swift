@@ -1,11 +1,12 @@
 internal import Foundation
 
 extension ParityReport {
-  /// Holds every limit of the policy against the figures.
-  mutating func judge(nonFinite: Int) {
+  /// Holds every limit of the policy against the figures. Depends on nothing outside the report,
+  /// so that a reader can do it again.
+  package mutating func judge() {
     // A damaged tensor explains every figure behind it, so it is told first.
     checks =
-      finiteCheck(nonFinite) + damageChecks + distributionChecks + perplexityChecks
+      checksumChecks + damageChecks + finiteCheck + distributionChecks + perplexityChecks
       + decodeChecks
     verdict = checks.verdict
     reasons = checks.reasons
@@ -21,7 +22,8 @@ extension ParityReport {
       && (decode?.flippedDecisions ?? 0) == 0
   }
 
-  private func finiteCheck(_ count: Int) -> [ParityCheck] {
+  private var finiteCheck: [ParityCheck] {
+    let count = nonFinitePositions
     guard count > 0 else { return [] }
     return [
       ParityCheck(
@@ -69,6 +71,16 @@ extension ParityReport {
         what: "share of flipped decisions "
           + "(\(decode.flippedDecisions) of \(decode.replayedDecisions))", Figure.percent),
     ].compactMap { $0 }
+  }
+
+  /// Bytes that changed since the file was written need no threshold.
+  private var checksumChecks: [ParityCheck] {
+    damagedTensors.map { name in
+      ParityCheck(
+        name: "checksum", scope: name, outcome: .fail,
+        explanation: "The candidate's \(name) is damaged: its bytes no longer have the checksum "
+          + "that the file was written with.")
+    }
   }
 
   /// A tensor further off than its scheme explains is damaged, whatever the text looks like.

@@ -1,30 +1,17 @@
 internal import Bytes
 package import ReFusion
 
-/// Decodes one prompt with both models, and replays the reference's decisions on the candidate.
-struct DecodeComparison {
-  let scorer: ModelPairScorer
-  let settings: ParitySettings.Decoding
-  let text: ([Int32]) -> String
+/// What one model decoded, and the decisions it took on the way.
+struct DecodedPair {
+  let run: DecodeRun
+  let decisions: [DecodingDecision]
 
-  func run(
-    _ pair: VerificationPair
-  ) throws(IngotError) -> (pair: DecodePair, replay: [ReplayDecision]) {
-    let reference = try decode(pair.example.prompt, scorer.reference)
-    let candidate = try decode(pair.example.prompt, scorer.candidate)
-    var replay = DecodeReplay(
-      session: scorer.candidate, prompt: pair.example.prompt, settings: settings, pair: pair.index)
-    replay.run(reference.decisions)
-    return (
-      DecodePair(
-        reference: reference.run, candidate: candidate.run,
-        expectedAnswer: FinalAnswer.extract(pair.response)), replay.decisions
-    )
-  }
-
-  private func decode(
-    _ prompt: [Int32], _ session: InferenceSession
-  ) throws(IngotError) -> (run: DecodeRun, decisions: [DecodingDecision]) {
+  /// - Parameter text: token ids to text.
+  init(
+    _ pair: VerificationPair, on session: InferenceSession, settings: ParitySettings.Decoding,
+    text: ([Int32]) -> String
+  ) throws(IngotError) {
+    let prompt = pair.example.prompt
     var decisions: [DecodingDecision] = []
     var decoder = try ReFusionDecoder(
       session: session, settings: settings.runtime,
@@ -32,12 +19,12 @@ struct DecodeComparison {
     let start = ContinuousClock.now
     let result = try decoder.decode(prompt: prompt)
     let seconds = (ContinuousClock.now - start) / .seconds(1)
-    let run = DecodeRun(
+    run = DecodeRun(
       tokens: result.tokens, text: text(result.tokens), forwards: result.forwards,
       publishedTokensPerForward: result.publishedTokensPerForward, seconds: seconds,
       timeline: DecodeTimeline(
         decisions, promptLength: prompt.count, slotSize: settings.slotSize))
-    return (run, decisions)
+    self.decisions = decisions
   }
 }
 
@@ -53,9 +40,15 @@ extension ParitySettings.Decoding {
   package init(_ settings: DecodingSettings) {
     self.init(
       slotSize: settings.slotSize, blocks: settings.blocks,
-      slotThreshold: Double(settings.slotThreshold),
-      tokenThreshold: Double(settings.tokenThreshold), maximumTokens: settings.maximumTokens,
+      slotThreshold: Self.asGiven(settings.slotThreshold),
+      tokenThreshold: Self.asGiven(settings.tokenThreshold),
+      maximumTokens: settings.maximumTokens,
       endOfSequence: settings.endOfSequence.rawValue)
+  }
+
+  /// Through its shortest decimal: 0.4 is to be recorded as 0.4, not as 0.4000000059604645.
+  private static func asGiven(_ threshold: Float) -> Double {
+    Double(threshold.description) ?? Double(threshold)
   }
 }
 
