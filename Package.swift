@@ -46,9 +46,10 @@ let package = Package(
       name: "COpenBLAS", pkgConfig: "openblas",
       providers: [.apt(["libopenblas-dev"]), .brew(["openblas"])]),
     .target(name: "CIngotKernels"),
+    .target(name: "CBlake3"),
 
     // The toolchain, bottom up.
-    module("Bytes", [system, crypto]),
+    module("Bytes", [system, crypto, "CBlake3"]),
     module("Tensors", ["Bytes"]),
     module("Architecture", []),
     module("Checkpoints", ["Bytes", "Tensors", "Architecture"]),

@@ -193,11 +193,12 @@ extension AtomicFileWriter {
     }
   }
 
-  /// Asks the system to start writing a range to the disk and to drop it from the cache when it
-  /// is there, so that a long conversion does not fill memory with what it wrote.
-  package func flush(_ range: Range<Int>) {
+  /// Asks the system to start writing a range to the disk, so that the disk works while the
+  /// processor does and little is left for `commit` to wait for.
+  package func startWriteback(_ range: Range<Int>) {
     #if canImport(Glibc)
-      // Hints: their failure changes nothing but speed.
+      // Linux starts to write dirty pages of such a range, and can only drop clean ones. A hint:
+      // its failure changes nothing but speed.
       _ = posix_fadvise(
         descriptor, off_t(range.lowerBound), off_t(range.count), Int32(POSIX_FADV_DONTNEED))
     #endif

@@ -1,6 +1,7 @@
 internal import Crypto
 
-/// A SHA-256 digest: 32 bytes, written as 64 lowercase hexadecimal digits.
+/// A digest of SHA-256, or of BLAKE3 where a tensor's is meant: 32 bytes, written as 64 lowercase
+/// hexadecimal digits.
 public struct Checksum: Hashable, Sendable, CustomStringConvertible {
   // Four big-endian words keep the value trivial: no allocation, comparable as integers.
   private let words: (UInt64, UInt64, UInt64, UInt64)
@@ -44,14 +45,14 @@ public struct Checksum: Hashable, Sendable, CustomStringConvertible {
     }
   }
 
-  /// The digest of one buffer.
+  /// The SHA-256 of one buffer.
   public init(of bytes: UnsafeRawBufferPointer) {
     var hasher = Hasher()
     hasher.update(bytes)
     self = hasher.finish()
   }
 
-  /// The digest of an array.
+  /// The SHA-256 of an array.
   public init(of bytes: [UInt8]) {
     self = bytes.withUnsafeBytes { Checksum(of: $0) }
   }
@@ -100,7 +101,7 @@ public struct Checksum: Hashable, Sendable, CustomStringConvertible {
 }
 
 extension Checksum {
-  /// Computes a digest piece by piece.
+  /// Computes a SHA-256 piece by piece.
   public struct Hasher: Sendable {
     private var state = SHA256()
 

@@ -24,16 +24,22 @@ extension CastPlan {
   static let waveBytes = 512 << 20
 
   /// Tensors still to do, cut into waves, in an order that reads each source file from front to
-  /// back.
+  /// back. As many files advance together as there are threads, since one thread at a time can
+  /// hash a file.
   ///
   /// - Parameter isDone: tensors that an interrupted run completed.
-  func waves(skipping isDone: (Int) -> Bool) -> [[Int]] {
-    let order = source.tensors.indices.filter { !isDone($0) }.sorted {
-      (source.part(ofTensor: $0), $0) < (source.part(ofTensor: $1), $1)
-    }
+  func waves(skipping isDone: (Int) -> Bool, partsAtATime: Int) -> [[Int]] {
+    var ends = source.parts.map { _ in 0 }
+    let order = source.tensors.indices.filter { !isDone($0) }
+      .map { tensor -> (group: Int, start: Int, tensor: Int) in
+        let part = source.part(ofTensor: tensor)
+        defer { ends[part] += source.tensors[tensor].byteCount }
+        return (part / partsAtATime, ends[part], tensor)
+      }
+      .sorted { $0 < $1 }
     var waves: [[Int]] = []
     var bytes = 0
-    for tensor in order {
+    for (_, _, tensor) in order {
       if waves.isEmpty || bytes >= Self.waveBytes {
         waves.append([])
         bytes = 0
@@ -95,7 +101,7 @@ extension CastPlan {
       return [.frame(tensor: index)]
         + rowBlocks(ofTensor: index, layout).map { .rows(tensor: index, $0) }
     }
-    // Output pieces must end on the checksum's chunks, so pieces are cut by the wider type.
+    // Output pieces must end on the checksum's subtrees, so pieces are cut by the wider type.
     let outputBytes = file.tensors[index].byteRange.count
     guard outputBytes > 0 else { return [] }
     let elements = tensor.byteCount / tensor.type.byteCount

@@ -2,7 +2,6 @@ package import Bytes
 internal import IngotFormat
 package import Kernels
 internal import Quantization
-internal import Synchronization
 internal import Tensors
 
 /// Runs a cast: pieces of tensors are read, computed and written by all threads at once, so that
@@ -54,8 +53,7 @@ package struct Caster: Sendable {
   private func writeTensors(
     _ writer: IngotWriter, _ pool: ThreadPool, _ progress: @escaping @Sendable (Int) -> Void
   ) throws(IngotError) -> [UInt8] {
-    let hashers = Mutex(plan.source.parts.map { _ in Checksum.Hasher() })
-    let waves = plan.waves(skipping: writer.isComplete)
+    let waves = plan.waves(skipping: writer.isComplete, partsAtATime: pool.threads)
     let hashes = plan.hashes(beside: waves)
     for index in 0..<max(waves.count, hashes.count) {
       let wave = index < waves.count ? waves[index] : []
@@ -64,34 +62,22 @@ package struct Caster: Sendable {
         (index < hashes.count ? hashes[index] : []) + wave.flatMap(plan.pieces(ofTensor:))
       try pool.runThrowing(count: pieces.count) { (index) throws(IngotError) in
         if case .hash(let part, let range) = pieces[index] {
-          try hash(part, range, hashers)
+          try plan.source.hash(ofPart: part).advance(to: range.upperBound)
         } else {
           try write(pieces[index], quantizers, writer)
         }
         progress(plan.workBytes(pieces[index]))
       }
     }
-    let digests = hashers.withLock { $0.map { $0.finish() } }
-    return zip(plan.source.parts, digests).flatMap { ($0.checksum ?? $1).bytes }
-  }
-
-  /// Continues the hash of a source file. One thread at a time works on a file.
-  private func hash(
-    _ part: Int, _ range: Range<Int>, _ hashers: borrowing Mutex<[Checksum.Hasher]>
-  ) throws(IngotError) {
-    var hasher = hashers.withLock { $0[part] }
-    try buffers.with(CastPlan.pieceBytes) { (buffer) throws(IngotError) in
-      var offset = range.lowerBound
-      while offset < range.upperBound {
-        let count = min(buffer.count, range.upperBound - offset)
-        let piece = UnsafeMutableRawBufferPointer(rebasing: buffer[..<count])
-        try plan.source.read(part: part, at: offset, into: piece)
-        hasher.update(UnsafeRawBufferPointer(piece))
-        offset += count
+    var digests: [UInt8] = []
+    for (index, part) in plan.source.parts.enumerated() {
+      if let known = part.checksum {
+        digests += known.bytes
+      } else {
+        digests += try plan.source.hash(ofPart: index).finish().bytes
       }
     }
-    let done = hasher
-    hashers.withLock { $0[part] = done }
+    return digests
   }
 
   private func write(
@@ -113,12 +99,16 @@ package struct Caster: Sendable {
   ) throws(IngotError) {
     let source = plan.source.tensors[tensor]
     let size = source.type.byteCount
+    guard case .convert(let type) = plan.actions[tensor] else {
+      let view = plan.source.view(ofTensor: tensor)
+      return try view.withBytes(at: first * size, count: count * size) {
+        (bytes) throws(IngotError) in
+        try writer.write(tensor: tensor, at: first * size, bytes: bytes)
+      }
+    }
     try buffers.with(count * size) { (input) throws(IngotError) in
       try plan.source.read(tensor: tensor, at: first * size, into: input)
       let bytes = UnsafeRawBufferPointer(input)
-      guard case .convert(let type) = plan.actions[tensor] else {
-        return try writer.write(tensor: tensor, at: first * size, bytes: bytes)
-      }
       try buffers.with(count * type.byteCount) { (output) throws(IngotError) in
         try FloatConversion.convert(bytes, source, to: type, into: output, firstElement: first)
         try writer.write(

@@ -8,17 +8,27 @@ package struct CheckpointCastSource: CastSource {
   package let checkpoint: Checkpoint
   package let tensors: [SourceTensor]
   package let attachments: CastAttachments
+  /// The shards, for what is read without a change.
+  private let mappings: [MappedFile]
+  private let hashes: [PartHash]
 
   package var path: String { checkpoint.path }
   package var configuration: ModelConfiguration { checkpoint.configuration }
 
+  /// - Parameter hashesAhead: begin the provenance's digests while the tokenizer files are read;
+  ///   for a cast that will run and not only be planned.
   /// - Throws: what reading the tokenizer files throws, where there are any.
-  package init(_ checkpoint: Checkpoint) throws(IngotError) {
+  package init(_ checkpoint: Checkpoint, hashesAhead: Bool = false) throws(IngotError) {
     self.checkpoint = checkpoint
+    var mappings: [MappedFile] = []
+    for shard in checkpoint.shards { mappings.append(try shard.map()) }
+    self.mappings = mappings
+    hashes = mappings.map { PartHash(SourceView($0, 0..<$0.count)) }
     tensors = checkpoint.tensors.map {
       SourceTensor(name: $0.name, shape: $0.shape, type: $0.type, byteCount: $0.byteCount)
     }
-    let tokenizer = try TokenizerDefinition.load(folder: checkpoint.path)
+    let load = { () throws(IngotError) in try TokenizerDefinition.load(folder: checkpoint.path) }
+    let tokenizer = hashesAhead ? try PartHash.runAhead(hashes, while: load) : try load()
     attachments = CastAttachments(
       configurationFile: checkpoint.configurationBytes,
       generationConfigurationFile: checkpoint.generationBytes,
@@ -39,9 +49,9 @@ package struct CheckpointCastSource: CastSource {
     try checkpoint.tensors[index].read(at: offset, into: buffer)
   }
 
-  package func read(
-    part index: Int, at offset: Int, into buffer: UnsafeMutableRawBufferPointer
-  ) throws(IngotError) {
-    try checkpoint.shards[index].read(at: offset, into: buffer)
+  package func view(ofTensor index: Int) -> SourceView {
+    SourceView(mappings[part(ofTensor: index)], checkpoint.tensors[index].entry.range)
   }
+
+  package func hash(ofPart index: Int) -> PartHash { hashes[index] }
 }

@@ -48,20 +48,16 @@ package struct IngotCastSource: CastSource {
   package func read(
     tensor index: Int, at offset: Int, into buffer: UnsafeMutableRawBufferPointer
   ) throws(IngotError) {
-    let bytes = file.bytes(of: file.tensors[index])
-    precondition(offset >= 0 && buffer.count <= bytes.count - offset, "read outside the tensor")
-    buffer.copyMemory(
-      from: UnsafeRawBufferPointer(rebasing: bytes[offset..<(offset + buffer.count)]))
-    // Consumed pages go back at once, so that resident memory does not grow with the model.
-    file.mapping.advise(
-      .dontNeed,
-      file.tensors[index].byteRange.lowerBound + offset..<file.tensors[index].byteRange.lowerBound
-        + offset + buffer.count)
+    try view(ofTensor: index).withBytes(at: offset, count: buffer.count) {
+      buffer.copyMemory(from: $0)
+    }
   }
 
-  package func read(
-    part index: Int, at offset: Int, into buffer: UnsafeMutableRawBufferPointer
-  ) throws(IngotError) {
+  package func view(ofTensor index: Int) -> SourceView {
+    SourceView(file.mapping, file.tensors[index].byteRange)
+  }
+
+  package func hash(ofPart index: Int) -> PartHash {
     preconditionFailure("the checksums of an .ingot file's sources are known")
   }
 }

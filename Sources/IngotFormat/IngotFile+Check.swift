@@ -15,17 +15,17 @@ extension IngotFile {
       do throws(IngotError) { _ = try metadataView.value(entry) } catch { problems.append(error) }
     }
     problems += checkPadding()
-    let chunks = ChunkTable(tensors)
+    let subtrees = SubtreeTable(tensors)
     let failures: [Int: IngotError]
     do throws(IngotError) {
-      failures = chunks.hash(try sameFile(), threads: max(1, threads), progress: progress)
+      failures = subtrees.hash(try sameFile(), threads: max(1, threads), progress: progress)
     } catch {
       return problems + [error]
     }
     for (index, tensor) in tensors.enumerated() {
       if let failure = failures[index] {
         problems.append(failure)
-      } else if chunks.checksum(ofTensor: index) != tensor.checksum {
+      } else if subtrees.checksum(ofTensor: index) != tensor.checksum {
         problems.append(
           IngotError(
             "ingot.checksum", "is damaged: its checksum differs", path: path, tensor: tensor.name,

@@ -13,7 +13,7 @@ public struct IngotTensor: Sendable, Hashable {
   package let exactRows: IngotExactRowsLayout?
   /// Where its bytes lie in the file; starts on a page.
   public let byteRange: Range<Int>
-  /// SHA-256 over the concatenated SHA-256 digests of the bytes' 1 MiB chunks.
+  /// BLAKE3 of the bytes, exact rows included.
   public let checksum: Checksum
 
   /// `BF16`, `int4-g64`, …

@@ -17,10 +17,10 @@ package final class IngotWriter: Sendable {
   package let plan: IngotPlan
   private let file: AtomicFileWriter
   private let progress: Mutex<Progress>
-  /// First chunk of each tensor in the digest table, and the total at the end.
-  private let chunkStart: [Int]
-  // Safe: each digest is written once, by the thread that wrote its chunk, under `progress`.
-  private nonisolated(unsafe) let digests: UnsafeMutableBufferPointer<Checksum>
+  /// First subtree of each tensor in the table of their values, and the total at the end.
+  private let subtreeStart: [Int]
+  // Safe: each value is written once, by the thread that wrote its subtree, under `progress`.
+  private nonisolated(unsafe) let subtrees: UnsafeMutableBufferPointer<Checksum>
 
   private struct Progress {
     var written: [Int]
@@ -42,19 +42,19 @@ package final class IngotWriter: Sendable {
     starts.reserveCapacity(plan.tensors.count + 1)
     var total = 0
     for tensor in plan.tensors {
-      total += ChunkedChecksum.chunkCount(byteCount: tensor.byteRange.count)
+      total += Blake3.subtreeCount(byteCount: tensor.byteRange.count)
       starts.append(total)
     }
-    chunkStart = starts
+    subtreeStart = starts
     progress = Mutex(
       Progress(
         written: plan.tensors.map { _ in 0 },
-        checksums: plan.tensors.map { $0.byteRange.isEmpty ? Checksum(of: []) : nil }))
+        checksums: plan.tensors.map { $0.byteRange.isEmpty ? Blake3.root(of: []) : nil }))
     file = try AtomicFileWriter(
       path: path, count: plan.fileBytes, tag: String(plan.identity.hexadecimal.prefix(16)),
       continuing: resuming, keepsOnInterrupt: keepsOnInterrupt)
-    digests = .allocate(capacity: max(total, 1))
-    digests.initialize(repeating: .zero)
+    subtrees = .allocate(capacity: max(total, 1))
+    subtrees.initialize(repeating: .zero)
     do throws(IngotError) {
       try prepare()
     } catch {
@@ -63,7 +63,7 @@ package final class IngotWriter: Sendable {
     }
   }
 
-  deinit { digests.deallocate() }
+  deinit { subtrees.deallocate() }
 
   /// The temporary being written.
   package var temporaryPath: String { file.temporaryPath }
@@ -80,8 +80,8 @@ package final class IngotWriter: Sendable {
 
   /// Writes a piece of a tensor, from any thread. Each byte must be written exactly once.
   ///
-  /// Whole 1 MiB chunks (`offset` a multiple of 1 MiB, the piece ending on one or at the end of the
-  /// tensor) are hashed on the way; a tensor written in other pieces is read back when it is full.
+  /// Whole 1 MiB subtrees (`offset` a multiple of 1 MiB, the piece ending on one or at the end of
+  /// the tensor) are hashed on the way; others are read back when the tensor is full.
   ///
   /// - Throws: `file.noSpace` or `file.write`.
   package func write(
@@ -92,8 +92,14 @@ package final class IngotWriter: Sendable {
       offset >= 0 && offset <= range.count && bytes.count <= range.count - offset,
       "write outside the tensor")
     guard !bytes.isEmpty else { return }
-    try file.write(bytes, at: range.lowerBound + offset)
-    hashChunks(of: tensor, at: offset, bytes)
+    // Piece by piece, so that the second use finds the bytes in the core's cache.
+    for start in stride(from: 0, to: bytes.count, by: Blake3.subtreeBytes) {
+      let piece = UnsafeRawBufferPointer(
+        rebasing: bytes[start..<min(start + Blake3.subtreeBytes, bytes.count)])
+      hashSubtree(of: tensor, at: offset + start, piece)
+      try file.write(piece, at: range.lowerBound + offset + start)
+    }
+    file.startWriteback(range.lowerBound + offset..<range.lowerBound + offset + bytes.count)
     let isFull = progress.withLock { state in
       state.written[tensor] += bytes.count
       precondition(state.written[tensor] <= range.count, "bytes of a tensor written twice")
@@ -107,9 +113,6 @@ package final class IngotWriter: Sendable {
       try write(tensor: tensor, at: offset, bytes: buffer)
     }
   }
-
-  /// Lets the system drop a complete tensor's pages from its cache.
-  package func flush(tensor: Int) { file.flush(plan.tensors[tensor].byteRange) }
 
   /// Writes front matter, makes everything durable and renames the temporary.
   ///
@@ -153,25 +156,19 @@ package final class IngotWriter: Sendable {
 }
 
 extension IngotWriter {
-  /// Hashes the chunks that `bytes` covers whole; the others stay zero until the tensor is full.
-  private func hashChunks(of tensor: Int, at offset: Int, _ bytes: UnsafeRawBufferPointer) {
+  /// Hashes a piece that is a whole subtree; others stay zero until the tensor is full.
+  private func hashSubtree(of tensor: Int, at offset: Int, _ bytes: UnsafeRawBufferPointer) {
     let size = plan.tensors[tensor].byteRange.count
-    let chunkBytes = ChunkedChecksum.chunkBytes
-    var chunk = (offset + chunkBytes - 1) / chunkBytes
-    while true {
-      let start = chunk * chunkBytes
-      let end = min(start + chunkBytes, size)
-      guard start < end, end <= offset + bytes.count else { return }
-      let piece = UnsafeRawBufferPointer(rebasing: bytes[start - offset..<end - offset])
-      let digest = Checksum(of: piece)
-      progress.withLock { _ in digests[chunkStart[tensor] + chunk] = digest }
-      chunk += 1
-    }
+    let index = offset / Blake3.subtreeBytes
+    let end = min(offset + Blake3.subtreeBytes, size)
+    guard offset.isMultiple(of: Blake3.subtreeBytes), offset + bytes.count == end else { return }
+    let value = Blake3.subtree(bytes, index: index, isOnly: bytes.count == size)
+    progress.withLock { _ in subtrees[subtreeStart[tensor] + index] = value }
   }
 
   /// All bytes are there: compute the checksum and journal it.
   private func complete(_ tensor: Int) throws(IngotError) {
-    let checksum = try checksumOfDigests(tensor, rereading: false)
+    let checksum = try checksumOfSubtrees(tensor, rereading: false)
     progress.withLock { $0.checksums[tensor] = checksum }
     var entry = plan.image.entry(ofTensor: tensor)
     entry.replaceSubrange(
@@ -179,29 +176,26 @@ extension IngotWriter {
     try file.write(entry, at: Self.entryOffset(tensor))
   }
 
-  /// - Parameter rereading: Hash every chunk from the file instead of trusting the table.
-  private func checksumOfDigests(
+  /// - Parameter rereading: Hash every subtree from the file instead of trusting the table.
+  private func checksumOfSubtrees(
     _ tensor: Int, rereading: Bool
   ) throws(IngotError) -> Checksum {
     let range = plan.tensors[tensor].byteRange
-    var hasher = Checksum.Hasher()
+    let table = subtreeStart[tensor]..<subtreeStart[tensor + 1]
+    var values = progress.withLock { _ in Array(subtrees[table]) }
     var buffer: UnsafeMutableRawBufferPointer?
     defer { buffer?.deallocate() }
-    for chunk in 0..<chunkStart[tensor + 1] - chunkStart[tensor] {
-      var digest = progress.withLock { _ in digests[chunkStart[tensor] + chunk] }
-      if rereading || digest == .zero {
-        let scratch =
-          buffer ?? .allocate(byteCount: ChunkedChecksum.chunkBytes, alignment: 64)
-        buffer = scratch
-        let start = range.lowerBound + chunk * ChunkedChecksum.chunkBytes
-        let count = min(scratch.count, range.upperBound - start)
-        let piece = UnsafeMutableRawBufferPointer(rebasing: scratch[..<count])
-        try file.read(into: piece, at: start)
-        digest = Checksum(of: UnsafeRawBufferPointer(piece))
-      }
-      digest.bytes.withUnsafeBytes { hasher.update($0) }
+    for index in values.indices where rereading || values[index] == .zero {
+      let scratch = buffer ?? .allocate(byteCount: Blake3.subtreeBytes, alignment: 64)
+      buffer = scratch
+      let start = range.lowerBound + index * Blake3.subtreeBytes
+      let piece = UnsafeMutableRawBufferPointer(
+        rebasing: scratch[..<min(scratch.count, range.upperBound - start)])
+      try file.read(into: piece, at: start)
+      values[index] = Blake3.subtree(
+        UnsafeRawBufferPointer(piece), index: index, isOnly: values.count == 1)
     }
-    return hasher.finish()
+    return Blake3.root(of: values)
   }
 
   private static func entryOffset(_ tensor: Int) -> Int {
@@ -225,7 +219,7 @@ extension IngotWriter {
     let threads = max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
     try concurrently(count: plan.tensors.count, threads: threads) { (tensor) throws(IngotError) in
       guard let claimed = try claimedChecksum(tensor),
-        try checksumOfDigests(tensor, rereading: true) == claimed
+        try checksumOfSubtrees(tensor, rereading: true) == claimed
       else { return }
       progress.withLock { state in
         state.checksums[tensor] = claimed

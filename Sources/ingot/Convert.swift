@@ -39,7 +39,8 @@ struct Convert: ParsableCommand {
   @OptionGroup var common: CommonOptions
 
   func run() throws {
-    let source = try SourceArgument.open(checkpoint, quiet: common.quiet)
+    let source = try SourceArgument.open(
+      checkpoint, willCast: !dryRun, quiet: common.quiet)
     let plan = try CastPlan(
       converting: source, to: type?.elementType, toolVersion: BuildInformation.version)
     if dryRun { return print(PlanTable(plan).text(json: common.json)) }

@@ -45,7 +45,8 @@ struct Quantize: ParsableCommand {
   }
 
   func run() throws {
-    let source = try SourceArgument.open(self.source, quiet: common.quiet)
+    let source = try SourceArgument.open(
+      self.source, willCast: !dryRun, quiet: common.quiet)
     let recipe =
       try targetBits.map { try source.recipe(targetBits: $0) } ?? Self.recipe(recipe ?? "")
     let plan = try CastPlan(

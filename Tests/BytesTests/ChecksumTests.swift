@@ -26,17 +26,6 @@ import Testing
     #expect(Checksum(hexadecimal: String(repeating: "0", count: 63)) == nil)
   }
 
-  @Test(arguments: [0, 1, 1 << 20, (1 << 20) + 1, 3 << 20])
-  func chunkedChecksumFollowsItsDefinition(_ count: Int) {
-    let bytes = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 2_654_435_761 >> 7) }
-    var digests: [UInt8] = []
-    for start in stride(from: 0, to: count, by: 1 << 20) {
-      digests += Checksum(of: Array(bytes[start..<min(start + 1 << 20, count)])).bytes
-    }
-    #expect(bytes.withUnsafeBytes { ChunkedChecksum.of($0) } == Checksum(of: digests))
-    #expect(ChunkedChecksum.chunkCount(byteCount: count) * 32 == digests.count)
-  }
-
   @Test func fileChecksum() throws {
     let folder = try TemporaryFolder()
     let bytes = [UInt8](repeating: 7, count: 2_500_000)

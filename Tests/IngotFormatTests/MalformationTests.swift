@@ -346,7 +346,7 @@ import Testing
       changed[start + offset] ^= 1
       let length = Self.number(bytes, secondTensor + 64)
       let checksum = Array(changed[start..<start + length]).withUnsafeBytes {
-        ChunkedChecksum.of($0)
+        Blake3.of($0)
       }
       changed.replaceSubrange(secondTensor + 80..<secondTensor + 112, with: checksum.bytes)
       let path = try folder.write(Sample.resealed(changed), to: "contents.ingot")

@@ -58,7 +58,7 @@ import Testing
     for (tensor, bytes) in zip(file.tensors, data) {
       #expect(file.tensor(named: tensor.name) == tensor)
       #expect(Array(file.bytes(of: tensor)) == bytes)
-      #expect(tensor.checksum == bytes.withUnsafeBytes { ChunkedChecksum.of($0) })
+      #expect(tensor.checksum == bytes.withUnsafeBytes { Blake3.of($0) })
       #expect(tensor.byteRange.lowerBound % 4096 == 0)
     }
     let rows = try file.exactRows(of: file.tensors[2])

@@ -2,16 +2,16 @@ internal import Bytes
 internal import Dispatch
 internal import Synchronization
 
-/// The 1 MiB chunks of all tensors of a file, hashed by several threads.
-final class ChunkTable: Sendable {
+/// The 1 MiB subtrees of all tensors of a file, hashed by several threads.
+final class SubtreeTable: Sendable {
   private let tensors: [IngotTensor]
-  /// First chunk of each tensor, and the total at the end.
+  /// First subtree of each tensor, and the total at the end.
   private let starts: [Int]
   private let state: Mutex<State>
 
   private struct State {
     var next = 0
-    var digests: [Checksum]
+    var values: [Checksum]
     var failures: [Int: IngotError] = [:]
   }
 
@@ -21,14 +21,14 @@ final class ChunkTable: Sendable {
     starts.reserveCapacity(tensors.count + 1)
     var total = 0
     for tensor in tensors {
-      total += ChunkedChecksum.chunkCount(byteCount: tensor.byteRange.count)
+      total += Blake3.subtreeCount(byteCount: tensor.byteRange.count)
       starts.append(total)
     }
     self.starts = starts
-    state = Mutex(State(digests: Array(repeating: .zero, count: total)))
+    state = Mutex(State(values: Array(repeating: .zero, count: total)))
   }
 
-  /// Reads and hashes every chunk. Read errors come back by tensor.
+  /// Reads and hashes every subtree. Read errors come back by tensor.
   func hash(
     _ file: FileReader, threads: Int, progress: @Sendable (Int) -> Void
   ) -> [Int: IngotError] {
@@ -37,32 +37,31 @@ final class ChunkTable: Sendable {
   }
 
   func checksum(ofTensor index: Int) -> Checksum {
-    let digests = state.withLock { $0.digests[starts[index]..<starts[index + 1]] }
-    var hasher = Checksum.Hasher()
-    for digest in digests { digest.bytes.withUnsafeBytes { hasher.update($0) } }
-    return hasher.finish()
+    Blake3.root(of: state.withLock { $0.values[starts[index]..<starts[index + 1]] })
   }
 
   private func work(_ file: FileReader, _ progress: @Sendable (Int) -> Void) {
     let buffer = UnsafeMutableRawBufferPointer.allocate(
-      byteCount: ChunkedChecksum.chunkBytes, alignment: 64)
+      byteCount: Blake3.subtreeBytes, alignment: 64)
     defer { buffer.deallocate() }
     var tensor = 0
     while true {
-      let chunk = state.withLock { state in
+      let subtree = state.withLock { state in
         state.next += 1
         return state.next - 1
       }
-      guard chunk < starts[tensors.count] else { return }
-      while starts[tensor + 1] <= chunk { tensor += 1 }
+      guard subtree < starts[tensors.count] else { return }
+      while starts[tensor + 1] <= subtree { tensor += 1 }
       let range = tensors[tensor].byteRange
-      let start = range.lowerBound + (chunk - starts[tensor]) * ChunkedChecksum.chunkBytes
+      let index = subtree - starts[tensor]
+      let start = range.lowerBound + index * Blake3.subtreeBytes
       let piece = UnsafeMutableRawBufferPointer(
         rebasing: buffer[..<min(buffer.count, range.upperBound - start)])
       do throws(IngotError) {
         try file.read(into: piece, at: start)
-        let digest = Checksum(of: UnsafeRawBufferPointer(piece))
-        state.withLock { $0.digests[chunk] = digest }
+        let value = Blake3.subtree(
+          UnsafeRawBufferPointer(piece), index: index, isOnly: range.count == piece.count)
+        state.withLock { $0.values[subtree] = value }
       } catch {
         var failure = error
         failure.tensor = tensors[tensor].name
