@@ -64,11 +64,14 @@ let package = Package(
       ]),
     module("ReFusion", ["Bytes", "Tensors", "Architecture", "Kernels", "IngotFormat"]),
     module("Parity", ["Bytes", "Tensors", "Architecture", "Kernels", "ReFusion", "Tokenization"]),
+    module(
+      "Bench",
+      ["Bytes", "Tensors", "Architecture", "Quantization", "Kernels", "IngotFormat", "ReFusion"]),
     .executableTarget(
       name: "ingot",
       dependencies: [
         "Bytes", "Tensors", "Architecture", "Checkpoints", "IngotFormat", "Kernels", "Quantization",
-        "Tokenization", "Casting", "ReFusion", "Parity", arguments,
+        "Tokenization", "Casting", "ReFusion", "Parity", "Bench", arguments,
       ],
       swiftSettings: warningsForEveryModule),
 
@@ -95,6 +98,12 @@ let package = Package(
       "ReFusionTests",
       ["ReFusion", "Casting", "Checkpoints", "IngotFormat", "Kernels", "ModelSupport"]),
     tests("ParityTests", ["Parity", "ReFusion", "Casting", "Kernels", "Tensors", "ModelSupport"]),
+    tests(
+      "BenchTests",
+      [
+        "Bench", "Bytes", "Tensors", "Architecture", "Quantization", "Kernels", "CIngotKernels",
+        "ReFusion",
+      ]),
     tests("EndToEndTests", ["ingot", "Bytes"]),
   ],
   swiftLanguageModes: [.v6],
