@@ -8,6 +8,8 @@ package struct BenchmarkResult: Sendable, Hashable {
   package var tokens: Int
   package var rounds: Int
   package var medianSeconds: Double
+  /// The fastest round: what the kernels do while nothing else runs on the machine.
+  package var bestSeconds: Double
   package var work: BenchmarkWork
   /// The limit that binds, and how much of it is reached.
   package var limit: BenchmarkWork.Limit
@@ -31,6 +33,7 @@ package struct BenchmarkResult: Sendable, Hashable {
     self.work = work
     rounds = seconds.count
     medianSeconds = Self.median(seconds)
+    bestSeconds = seconds.min() ?? medianSeconds
     let least = work.seconds(at: limits)
     limit = least.multiply >= least.read ? .multiply : .read
     fractionOfLimit = max(least.multiply, least.read) / medianSeconds
@@ -105,6 +108,7 @@ extension BenchmarkResult {
       if let fractionOfVectorLimit {
         writer.member("fraction_of_int8_dot", fractionOfVectorLimit)
       }
+      writer.member("best_seconds", bestSeconds)
       writer.member("rounds", rounds)
       for detail in details {
         if let whole = Int(exactly: detail.value) {
