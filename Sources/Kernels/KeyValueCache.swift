@@ -173,8 +173,9 @@ extension KeyValueCache {
 }
 
 /// Zeroed memory straight from the system: pages cost nothing until touched.
-struct ZeroedPages: ~Copyable {
-  let base: UnsafeMutableRawPointer
+struct ZeroedPages: ~Copyable, Sendable {
+  // Safe: whoever owns the pages decides who writes to them.
+  nonisolated(unsafe) let base: UnsafeMutableRawPointer
   let count: Int
 
   init(count: Int) {

@@ -1,11 +1,5 @@
 package import Tensors
 
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Darwin
-#endif
-
 extension WeightMatrix {
   /// Random weights of a shape, for benchmarks without a file: valid codes, scales near 0.01.
   package static func random(_ layout: TileLayout, seed: UInt64 = 1) -> WeightMatrix {
@@ -62,16 +56,17 @@ extension WeightMatrix {
   }
 }
 
-/// Page-aligned bytes with an owner, for weights that come from no file.
+/// Page-aligned bytes with an owner, for weights that come from no file: in huge pages where the
+/// system has them.
 final class OwnedBytes: Sendable {
   // Safe: written before it is shared, then only read; freed with this object.
   nonisolated(unsafe) let bytes: UnsafeMutableRawBufferPointer
+  private let memory: ZeroedPages
 
   init(count: Int) {
-    bytes = .allocate(byteCount: (count + 63) / 64 * 64, alignment: 4096)
+    memory = ZeroedPages(count: (count + 63) / 64 * 64)
+    bytes = UnsafeMutableRawBufferPointer(start: memory.base, count: memory.count)
   }
-
-  deinit { bytes.deallocate() }
 
   /// Fills the bytes from a linear congruence (Knuth's MMIX constants).
   func fill(seed: UInt64) {

@@ -109,6 +109,7 @@ struct Bench: ParsableCommand {
     file path: String, _ settings: Benchmark.Settings, _ pool: ThreadPool
   ) throws -> BenchmarkReport {
     let file = try ModelFile.open(path)
+    runtime.prefault(file, pool: pool, quiet: common.quiet)
     let source = IngotWeights(file)
     var settings = settings
     var lines = only
