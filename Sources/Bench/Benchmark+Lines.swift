@@ -5,10 +5,11 @@ internal import ReFusion
 
 extension Benchmark {
   func result(
-    _ line: BenchmarkCase, tokens: Int, _ seconds: [Double], _ work: BenchmarkWork
+    _ line: BenchmarkCase, tokens: Int, _ timing: BenchmarkTiming, _ work: BenchmarkWork
   ) -> BenchmarkResult {
     BenchmarkResult(
-      name: line.name, tokens: tokens, seconds: seconds, work: work, limits: machine.limits)
+      name: line.name, tokens: tokens, seconds: timing.seconds, work: work,
+      limits: .median(timing.limits))
   }
 
   // MARK: Linear layers
@@ -20,10 +21,10 @@ extension Benchmark {
     let input = (0..<tokens * widest.columns).map { Float(($0 &* 40503) % 8191) / 1024 - 4 }
     // Three matrices at most share an input, and so are written side by side.
     var output = [Float](repeating: 0, count: 3 * tokens * widest.rows)
-    var seconds: [Double] = []
+    var timing = BenchmarkTiming(limits: [])
     output.withUnsafeMutableBufferPointer { output in
       guard let base = output.baseAddress else { return }
-      seconds = timeAlways { round in
+      timing = timeAlways { round in
         for group in block(round) {
           engine.multiply(
             group, input: input, tokens: tokens,
@@ -32,7 +33,7 @@ extension Benchmark {
         }
       }
     }
-    return result(line, tokens: tokens, seconds, linearWork(subject.blocks[0], tokens))
+    return result(line, tokens: tokens, timing, linearWork(subject.blocks[0], tokens))
   }
 
   /// Rounds go through the layers in order, so a block's weights have left every cache since the
@@ -52,13 +53,13 @@ extension Benchmark {
   func forward(_ line: BenchmarkCase, _ tokens: Int, context: Int) -> BenchmarkResult {
     if context > 0 { session.forward(batch(context, cacheLength: 0)) }
     let batch = batch(tokens, cacheLength: context)
-    let seconds = timeAlways { _ in
+    let timing = timeAlways { _ in
       session.forward(batch)
       _ = session.score(at: [tokens - 1])
     }
     var work = forwardWork(tokens, context: context)
     work += headWork(rows: 1)
-    return result(line, tokens: tokens, seconds, work)
+    return result(line, tokens: tokens, timing, work)
   }
 
   /// Ordinary tokens, spread over the vocabulary.
@@ -102,14 +103,14 @@ extension Benchmark {
     }
     let queries = [Float](repeating: 0.25, count: shape.attentionHeads * shape.headDimension)
     var output = queries
-    let seconds = timeAlways { round in
+    let timing = timeAlways { round in
       engine.attend(
         queries: queries, tokens: 1, queryHeads: shape.attentionHeads,
         layer: (round + 1) % layers, cache: cache,
         spans: [AttentionSpan(prefixEnd: Int32(entries))], into: &output)
     }
     var result = result(
-      line, tokens: 1, seconds,
+      line, tokens: 1, timing,
       .attention(
         pairs: entries, entries: entries, queryHeads: shape.attentionHeads, cache: cache))
     result.details = [.init(name: "context", value: Double(entries))]
@@ -130,12 +131,12 @@ extension Benchmark {
       }
     }
     defer { session.workProbe = nil }
-    let seconds = try time { (_: Int) throws(IngotError) in
+    let timing = try time { (_: Int) throws(IngotError) in
       work = BenchmarkWork()
       var decoder = try ReFusionDecoder(session: session, settings: settings.decoding)
       found = try decoder.decode(prompt: settings.prompt)
     }
-    var result = result(line, tokens: found.tokens.count, seconds, work)
+    var result = result(line, tokens: found.tokens.count, timing, work)
     result.details = [
       .init(name: "slot_size", value: Double(settings.decoding.slotSize)),
       .init(name: "blocks", value: Double(settings.decoding.blocks)),
@@ -148,7 +149,11 @@ extension Benchmark {
   }
 
   /// `time` for rounds that cannot fail.
-  private func timeAlways(_ round: (Int) -> Void) -> [Double] {
-    (try? time { (index: Int) throws(IngotError) in round(index) }) ?? []
+  private func timeAlways(_ round: (Int) -> Void) -> BenchmarkTiming {
+    do {
+      return try time { (index: Int) throws(IngotError) in round(index) }
+    } catch {
+      preconditionFailure("a round that cannot fail failed")
+    }
   }
 }

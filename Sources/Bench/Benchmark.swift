@@ -28,6 +28,7 @@ package final class Benchmark {
   let pool: ThreadPool
   let engine: ComputeEngine
   let session: InferenceSession
+  private let probe: LimitProbe
   private var checks: [Check: String] = [:]
 
   package init(
@@ -38,6 +39,7 @@ package final class Benchmark {
     self.machine = machine
     self.settings = settings
     self.pool = pool
+    probe = LimitProbe(pool, readBytes: machine.readBytes)
     engine = ComputeEngine(pool: pool, kernels: kernels)
     session = InferenceSession(
       model: subject.model, pool: pool, arithmetic: settings.arithmetic,
@@ -69,22 +71,35 @@ package final class Benchmark {
   /// Entries in the cache while one-token decoding is measured: what a short answer averages.
   static let decodeContext = 64
 
-  /// Times rounds until there are enough of them.
+  /// Times rounds until there are enough of them, and the machine's limits between them.
   ///
   /// - Parameter round: gets the round's number; the first round, −1, only warms up.
-  func time(_ round: (Int) throws(IngotError) -> Void) throws(IngotError) -> [Double] {
+  func time(_ round: (Int) throws(IngotError) -> Void) throws(IngotError) -> BenchmarkTiming {
     try round(-1)
-    var seconds: [Double] = []
+    var timing = BenchmarkTiming(limits: [probe.sample()])
     var total = 0.0
-    while seconds.count < settings.rounds || total < settings.seconds {
+    var sinceSample = 0.0
+    while timing.seconds.count < settings.rounds || total < settings.seconds {
       let start = ContinuousClock.now
-      try round(seconds.count)
+      try round(timing.seconds.count)
       let elapsed = (ContinuousClock.now - start) / .seconds(1)
-      seconds.append(elapsed)
+      timing.seconds.append(elapsed)
       total += elapsed
+      sinceSample += elapsed
+      // A sample takes a few milliseconds.
+      if sinceSample > 0.05 {
+        timing.limits.append(probe.sample())
+        sinceSample = 0
+      }
     }
-    return seconds
+    return timing
   }
+}
+
+/// Rounds of one line, and what the machine could do meanwhile.
+struct BenchmarkTiming {
+  var seconds: [Double] = []
+  var limits: [MachineLimits]
 }
 
 extension Benchmark {

@@ -8,10 +8,13 @@ package struct BenchmarkMachine: Sendable {
   /// The kernels in use.
   package var isa: String
   package var threads: Int
+  /// The best that was seen before the lines were measured.
   package var limits: MachineLimits
+  let readBytes: Int
 
   /// Measures the limits, which takes about a second.
   package init(pool: ThreadPool, kernels: KernelTable = .selected, readBytes: Int = 512 << 20) {
+    self.readBytes = readBytes
     processor = Self.processorName
     isa = kernels.name
     threads = pool.threads

@@ -11,9 +11,11 @@ package struct BenchmarkResult: Sendable, Hashable {
   /// The fastest round: what the kernels do while nothing else runs on the machine.
   package var bestSeconds: Double
   package var work: BenchmarkWork
-  /// The limit that binds, and how much of it is reached.
+  /// The limit that binds, and how much of it the median round reaches. The limits are the medians
+  /// of what was measured between the rounds.
   package var limit: BenchmarkWork.Limit
   package var fractionOfLimit: Double
+  package var limitsBeside: MachineLimits
   /// Multiply-adds a second over those of the vector unit's int8 dot product, whatever is used;
   /// nil where nothing is multiplied in int8.
   package var fractionOfVectorLimit: Double?
@@ -25,9 +27,13 @@ package struct BenchmarkResult: Sendable, Hashable {
     package var value: Double
   }
 
+  /// - Parameters:
+  ///   - seconds: one entry a round; not empty.
+  ///   - limits: the machine's while the rounds ran.
   package init(
     name: String, tokens: Int, seconds: [Double], work: BenchmarkWork, limits: MachineLimits
   ) {
+    limitsBeside = limits
     self.name = name
     self.tokens = tokens
     self.work = work
@@ -109,6 +115,9 @@ extension BenchmarkResult {
         writer.member("fraction_of_int8_dot", fractionOfVectorLimit)
       }
       writer.member("best_seconds", bestSeconds)
+      writer.member("int8_dot_gmacs_beside", limitsBeside.vectorDotGigaMACs)
+      writer.member("f32_fma_gmacs_beside", limitsBeside.floatFMAGigaMACs)
+      writer.member("read_gigabytes_per_second_beside", limitsBeside.readGigabytesPerSecond)
       writer.member("rounds", rounds)
       for detail in details {
         if let whole = Int(exactly: detail.value) {

@@ -9,6 +9,13 @@ enum BenchmarkText {
       Format.padded("", 15) + columns("tokens", "median", "tokens/s", "GMAC/s", "GB/s", "of limit")
         + (report.machine.hasMatrixUnit ? Format.padded("of VNNI", 10, right: true) : ""))
     for result in report.results { lines.append(row(result, report.machine.hasMatrixUnit)) }
+    lines += [
+      "", "Medians. Limits above: the best before the lines; 'of limit': of the median measured",
+      "between a line's rounds, multiply or read, whichever binds.",
+    ]
+    if report.machine.hasMatrixUnit {
+      lines.append("The multiply limit is that of the unit in use; 'of VNNI': of the vector unit's.")
+    }
     return lines.joined(separator: "\n")
   }
 
