@@ -14,7 +14,7 @@ enum BenchmarkText {
       "between a line's rounds, multiply or read, whichever binds.",
     ]
     if report.machine.hasMatrixUnit {
-      lines.append("The multiply limit is that of the unit in use; 'of VNNI': of the vector unit's.")
+      lines.append("Multiply: the limit of the unit in use; 'of VNNI': of the vector unit's.")
     }
     return lines.joined(separator: "\n")
   }
