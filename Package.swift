@@ -42,6 +42,7 @@ let package = Package(
     // System libraries and C.
     .systemLibrary(
       name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"]), .brew(["zstd"])]),
+    // Only the tests link it: an oracle for products of floats.
     .systemLibrary(
       name: "COpenBLAS", pkgConfig: "openblas",
       providers: [.apt(["libopenblas-dev"]), .brew(["openblas"])]),
@@ -54,7 +55,7 @@ let package = Package(
     module("Architecture", []),
     module("Checkpoints", ["Bytes", "Tensors", "Architecture"]),
     module("IngotFormat", ["Bytes", "Tensors", "Architecture", "CZstd"]),
-    module("Kernels", ["Bytes", "Tensors", "CIngotKernels", "COpenBLAS"]),
+    module("Kernels", ["Bytes", "Tensors", "CIngotKernels"]),
     module("Quantization", ["Bytes", "Tensors", "Architecture", "Kernels", yams, crypto]),
     module("Tokenization", ["Bytes"]),
     module(
@@ -65,11 +66,14 @@ let package = Package(
       ]),
     module("ReFusion", ["Bytes", "Tensors", "Architecture", "Kernels", "IngotFormat"]),
     module("Parity", ["Bytes", "Tensors", "Architecture", "Kernels", "ReFusion", "Tokenization"]),
+    module(
+      "Bench",
+      ["Bytes", "Tensors", "Architecture", "Quantization", "Kernels", "IngotFormat", "ReFusion"]),
     .executableTarget(
       name: "ingot",
       dependencies: [
         "Bytes", "Tensors", "Architecture", "Checkpoints", "IngotFormat", "Kernels", "Quantization",
-        "Tokenization", "Casting", "ReFusion", "Parity", arguments,
+        "Tokenization", "Casting", "ReFusion", "Parity", "Bench", arguments,
       ],
       swiftSettings: warningsForEveryModule),
 
@@ -88,7 +92,7 @@ let package = Package(
     tests("TensorsTests", ["Tensors"]),
     tests("CheckpointsTests", ["Checkpoints"]),
     tests("IngotFormatTests", ["IngotFormat"]),
-    tests("KernelsTests", ["Kernels"]),
+    tests("KernelsTests", ["Kernels", "COpenBLAS"]),
     tests("QuantizationTests", ["Quantization", "Kernels", "Checkpoints"]),
     tests("TokenizationTests", ["Tokenization", "Checkpoints"]),
     tests("CastingTests", ["Casting", "Checkpoints", "IngotFormat", "Quantization", "Kernels"]),
@@ -96,6 +100,12 @@ let package = Package(
       "ReFusionTests",
       ["ReFusion", "Casting", "Checkpoints", "IngotFormat", "Kernels", "ModelSupport"]),
     tests("ParityTests", ["Parity", "ReFusion", "Casting", "Kernels", "Tensors", "ModelSupport"]),
+    tests(
+      "BenchTests",
+      [
+        "Bench", "Bytes", "Tensors", "Architecture", "Quantization", "Kernels", "CIngotKernels",
+        "ReFusion",
+      ]),
     tests("EndToEndTests", ["ingot", "Bytes"]),
   ],
   swiftLanguageModes: [.v6],

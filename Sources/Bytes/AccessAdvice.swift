@@ -11,6 +11,8 @@ package enum AccessAdvice: Sendable {
   case willNeed
   /// The pages can go: they come back from the file when they are touched again.
   case dontNeed
+  /// Large pages, where the system offers them for files.
+  case hugePages
 
   var memoryAdvice: Int32 {
     #if canImport(Glibc)
@@ -19,6 +21,7 @@ package enum AccessAdvice: Sendable {
       case .random: Int32(MADV_RANDOM)
       case .willNeed: Int32(MADV_WILLNEED)
       case .dontNeed: Int32(MADV_DONTNEED)
+      case .hugePages: Int32(MADV_HUGEPAGE)
       }
     #else
       switch self {
@@ -26,6 +29,7 @@ package enum AccessAdvice: Sendable {
       case .random: MADV_RANDOM
       case .willNeed: MADV_WILLNEED
       case .dontNeed: MADV_DONTNEED
+      case .hugePages: MADV_NORMAL
       }
     #endif
   }
@@ -37,6 +41,7 @@ package enum AccessAdvice: Sendable {
       case .random: Int32(POSIX_FADV_RANDOM)
       case .willNeed: Int32(POSIX_FADV_WILLNEED)
       case .dontNeed: Int32(POSIX_FADV_DONTNEED)
+      case .hugePages: Int32(POSIX_FADV_NORMAL)
       }
     }
   #endif
@@ -61,12 +66,25 @@ extension MappedFile {
     _ = madvise(UnsafeMutableRawPointer(mutating: base + start), end - start, advice.memoryAdvice)
   }
 
-  /// Brings a range into memory now by touching a byte of each page.
+  /// Brings a range into memory now: one call of the system where it has one, else by touching a
+  /// byte of each page.
   ///
-  /// - Returns: the sum of those bytes, so that the reads cannot be optimised away.
+  /// - Returns: the sum of the bytes touched, so that the reads cannot be optimised away.
   @discardableResult
   package func prefault(_ range: Range<Int>) -> UInt {
     let clamped = range.clamped(to: 0..<count)
+    guard !clamped.isEmpty else { return 0 }
+    #if canImport(Glibc)
+      let page = Int(sysconf(Int32(_SC_PAGESIZE)))
+      let start = clamped.lowerBound / page * page
+      if let base = bytes.baseAddress,
+        madvise(
+          UnsafeMutableRawPointer(mutating: base + start), clamped.upperBound - start,
+          Self.populateRead) == 0
+      {
+        return 0
+      }
+    #endif
     advise(.willNeed, clamped)
     var sum: UInt = 0
     for offset in stride(from: clamped.lowerBound, to: clamped.upperBound, by: 4096) {
@@ -74,4 +92,7 @@ extension MappedFile {
     }
     return sum
   }
+
+  /// MADV_POPULATE_READ of Linux 5.14, which older headers lack.
+  private static let populateRead: Int32 = 22
 }

@@ -27,7 +27,7 @@ void ingot_multiply_tiled_avx512vnni(
 
 /// Where VNNI measures better: few tokens are bound by memory, and small groups by the stores and
 /// conversions that each group costs.
-enum { AMX_TOKENS = 16, AMX_GROUP = 64 };
+enum { AMX_TOKENS = 9, AMX_GROUP = 32 };
 
 int32_t ingot_activation_order_amx(int64_t tokens, int64_t group) {
   return tokens < AMX_TOKENS || group < AMX_GROUP ? INGOT_BY_QUAD : INGOT_BY_TOKEN;
@@ -166,6 +166,114 @@ static void ingot_amx_panel(
   if (count > 0) ingot_amx_finish(panel, &units[(count + 1) % 2], dots[(count + 1) % 2]);
 }
 
+enum {
+  /// Up to here a block of activations for all tokens stays in the first-level cache, so that
+  /// weights can come straight from memory, a block of columns at a time.
+  AMX_STREAM_TOKENS = 64,
+  /// Bytes of each tile's codes that are on their way from memory.
+  AMX_AHEAD_BYTES = 4096
+};
+
+/// Fetches the codes of one block of two neighbouring tiles, and with the first block the scales.
+INGOT_INLINE void ingot_amx_fetch(
+    const ingot_tiled *w, int64_t tile, int64_t end, int64_t column) {
+  for (int64_t i = tile; i < tile + 2 && i < end; i++) {
+    const uint8_t *base = ingot_tile(w, i);
+    if (column == 0)
+      for (int64_t k = 0; k < w->code_offset; k += 64)
+        _mm_prefetch((const char *)base + k, _MM_HINT_T0);
+    int64_t bytes;
+    const char *codes = (const char *)ingot_packed_codes(w, i, column, &bytes);
+    if (bytes > INGOT_BLOCK * INGOT_LANES / (w->kind == INGOT_INT8 ? 1 : 2))
+      bytes = INGOT_BLOCK * INGOT_LANES / (w->kind == INGOT_INT8 ? 1 : 2);
+    for (int64_t k = 0; k < bytes; k += 64) _mm_prefetch(codes + k, _MM_HINT_T0);
+  }
+}
+
+/// One block of columns of two tiles as a panel in `codes` and `scales`.
+INGOT_INLINE ingot_panel ingot_amx_block(
+    const ingot_tiled *w, int64_t tile, int64_t end, int64_t column, uint8_t *codes,
+    float *scales) {
+  const int64_t rest = w->columns - column;
+  ingot_panel panel = {
+      .first_column = column,
+      .columns = rest < INGOT_BLOCK ? rest : INGOT_BLOCK,
+      .group = w->group};
+  for (int i = 0; i < 2; i++) {
+    const int64_t index = tile + i < end ? tile + i : tile;
+    uint8_t *c = codes + i * INGOT_BLOCK * INGOT_LANES;
+    float *s = scales + i * (INGOT_BLOCK / 16) * INGOT_LANES;
+    int64_t bytes;
+    ingot_unpack(
+        w, ingot_tile(w, index), column, panel.columns, 0, w->kind == INGOT_INT8 ? 0 : c, s);
+    panel.codes[i] =
+        w->kind == INGOT_INT8 ? ingot_packed_codes(w, index, column, &bytes) : c;
+    panel.scales[i] = s;
+  }
+  return panel;
+}
+
+/// Few tokens: bound by memory, so blocks of columns are fetched well ahead, unpacked while the
+/// tile unit works on the block before, and meet all tokens at once.
+static void ingot_amx_stream(
+    const ingot_tiled *w, const ingot_activations *x, int64_t first, int64_t end, float *out,
+    void *scratch) {
+  enum {
+    CODES = 2 * INGOT_BLOCK * INGOT_LANES,
+    SCALES = 2 * (INGOT_BLOCK / 16) * INGOT_LANES
+  };
+  uint8_t *codes = scratch;
+  float *scales = (float *)(codes + 2 * CODES);
+  float *sums = scales + 2 * SCALES;
+  ingot_dots *dots = (ingot_dots *)(sums + AMX_STREAM_TOKENS * 2 * INGOT_LANES);
+  const int64_t group = w->group, depth = group < 64 ? group : 64, tokens = x->tokens;
+  const int64_t ahead =
+      AMX_AHEAD_BYTES / (INGOT_LANES / 2) / (w->kind == INGOT_INT8 ? 2 : 1);
+  const float tensor_scale = ingot_tensor_scale(w);
+  int64_t shape = 0;
+  for (int64_t column = 0; column < ahead && column < w->columns; column += INGOT_BLOCK)
+    ingot_amx_fetch(w, first, end, column);
+  for (int64_t tile = first; tile < end; tile += 2) {
+    memset(sums, 0, (size_t)tokens * 2 * INGOT_LANES * sizeof *sums);
+    ingot_panel panels[2];
+    ingot_unit units[2];
+    int64_t count = 0, before = 0;
+    panels[0] = ingot_amx_block(w, tile, end, 0, codes, scales);
+    for (int64_t column = 0, b = 0; column < w->columns; column += INGOT_BLOCK, b ^= 1) {
+      const ingot_panel *panel = &panels[b];
+      // What is fetched ahead continues in the next tiles.
+      const int64_t next = column + ahead;
+      if (next < w->columns) ingot_amx_fetch(w, tile, end, next);
+      else if (tile + 2 < end && next - w->columns < w->columns)
+        ingot_amx_fetch(w, tile + 2, end, (next - w->columns) / INGOT_BLOCK * INGOT_BLOCK);
+      for (int64_t t = 0; t < tokens; t += 16, count++) {
+        const int64_t now = count % 2, live = tokens - t < 16 ? tokens - t : 16;
+        if (live != shape) ingot_shape_tiles(depth, shape = live);
+        units[now] = (ingot_unit){
+            .first_group = 0,
+            .groups = panel->columns / group,
+            .tokens = live,
+            .token_scales = x->scales + column / INGOT_BLOCK * x->padded_tokens + t,
+            .out = sums + t * 2 * INGOT_LANES};
+        ingot_amx_products(
+            panel, x->codes + t * x->token_stride + column, x->token_stride, 0,
+            units[now].groups, dots[now]);
+        if (count > 0) ingot_amx_finish(&panels[before], &units[1 - now], dots[1 - now]);
+        before = b;
+        // After the last use of the other panel's scales.
+        if (t == 0 && column + INGOT_BLOCK < w->columns)
+          panels[1 - b] = ingot_amx_block(
+              w, tile, end, column + INGOT_BLOCK, codes + (1 - b) * CODES,
+              scales + (1 - b) * SCALES);
+      }
+    }
+    ingot_amx_finish(&panels[before], &units[(count + 1) % 2], dots[(count + 1) % 2]);
+    for (int64_t i = tile; i < tile + 2 && i < end; i++)
+      ingot_write_tile(
+          w, i, sums + (i - tile) * INGOT_LANES, 2 * INGOT_LANES, 0, tokens, tensor_scale, out);
+  }
+}
+
 void ingot_multiply_tiled_amx(
     const ingot_tiled *w, const ingot_activations *x, int64_t first, int64_t end, float *out,
     void *scratch) {
@@ -173,7 +281,8 @@ void ingot_multiply_tiled_amx(
     ingot_multiply_tiled_avx512vnni(w, x, first, end, out, scratch);
     return;
   }
-  ingot_multiply_panels(w, x, first, end, out, scratch, 0, ingot_amx_panel);
+  if (x->tokens <= AMX_STREAM_TOKENS) ingot_amx_stream(w, x, first, end, out, scratch);
+  else ingot_multiply_panels(w, x, first, end, out, scratch, 0, ingot_amx_panel);
   // Clean tile state makes context switches cheap again.
   _tile_release();
 }

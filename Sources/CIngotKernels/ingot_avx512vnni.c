@@ -116,6 +116,10 @@ INGOT_INLINE void ingot_stream_tile(
         }
       } else {
         const int64_t far = 2 * group;
+        // Few tokens: sums of their own, so that products do not wait for one another.
+        __m512i far_dot[STREAM_TOKENS];
+        INGOT_UNROLL
+        for (int t = 0; t < tokens; t++) far_dot[t] = _mm512_setzero_si512();
         for (int64_t i = 0; i < group / 8; i++, codes += 64, a += 16) {
           const __m512i both = _mm512_loadu_si512(codes);
           _mm_prefetch((const char *)codes + 4096, _MM_HINT_T0);
@@ -128,8 +132,13 @@ INGOT_INLINE void ingot_stream_tile(
           INGOT_UNROLL
           for (int t = 0; t < tokens; t++) {
             dot[t] = _mm512_dpbusd_epi32(dot[t], near_q, ingot_quad(a, t, quad_stride));
-            dot[t] = _mm512_dpbusd_epi32(dot[t], far_q, ingot_quad(a + far, t, quad_stride));
+            __m512i *other = tokens <= 4 ? &far_dot[t] : &dot[t];
+            *other = _mm512_dpbusd_epi32(*other, far_q, ingot_quad(a + far, t, quad_stride));
           }
+        }
+        if (tokens <= 4) {
+          INGOT_UNROLL
+          for (int t = 0; t < tokens; t++) dot[t] = _mm512_add_epi32(dot[t], far_dot[t]);
         }
       }
       const __m512 scale = ingot_scales(w, tile, index);
@@ -276,6 +285,7 @@ static void ingot_panel_tokens(
 void ingot_multiply_tiled_avx512vnni(
     const ingot_tiled *w, const ingot_activations *x, int64_t first, int64_t end, float *out,
     void *scratch) {
+  if (x->tokens <= 0) return;
   if (x->tokens <= STREAM_TOKENS) {
     ingot_multiply_few(w, x, first, end, out);
   } else {

@@ -122,6 +122,15 @@ extension ComputeEngine {
 }
 
 extension ComputeEngine {
+  /// Whether tiled weights that share an input of this many tokens are multiplied in a matrix
+  /// unit, whose limit is another than the vector unit's.
+  package func usesMatrixUnit(_ weights: [WeightMatrix], tokens: Int) -> Bool {
+    let sizes = groupSizes(of: weights)
+    guard kernels.name == "amx", sizes != 0 else { return false }
+    return functions.activation_order(Int64(tokens), Int64(16 << sizes.trailingZeroBitCount))
+      == Int32(INGOT_BY_TOKEN)
+  }
+
   /// Quantizes the input for all of `weights`, in this engine's scratch memory.
   private func quantize(
     _ input: UnsafePointer<Float>, tokens: Int, for weights: [WeightMatrix]

@@ -1,4 +1,4 @@
-import CIngotKernels
+package import CIngotKernels
 
 #if canImport(Glibc)
   import Glibc
@@ -9,9 +9,12 @@ import CIngotKernels
 /// The kernels of one instruction set: a table of C functions that fits this machine.
 package struct KernelTable: Sendable {
   // Safe: the table is constant data in the binary.
-  nonisolated(unsafe) let pointer: UnsafePointer<ingot_kernels>
+  package nonisolated(unsafe) let pointer: UnsafePointer<ingot_kernels>
 
   var functions: ingot_kernels { pointer.pointee }
+
+  /// - Parameter pointer: a table that is never freed or changed.
+  package init(pointer: UnsafePointer<ingot_kernels>) { self.pointer = pointer }
 
   /// `scalar`, `avx2`, `avx512vnni`, `amx` or `neon`.
   package var name: String { String(cString: pointer.pointee.name) }

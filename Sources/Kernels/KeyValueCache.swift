@@ -29,7 +29,7 @@ package final class KeyValueCache {
     /// int8 with one scale per entry and head.
     case int8 = 2
 
-    var elementBytes: Int {
+    package var elementBytes: Int {
       switch self {
       case .float32: 4
       case .float16: 2
@@ -75,11 +75,12 @@ package final class KeyValueCache {
 
   /// Stores the key and value of one token, [keyValueHeads × headDimension] each, after RoPE.
   package func store(
-    layer: Int, index: Int, key: UnsafePointer<Float>, value: UnsafePointer<Float>
+    layer: Int, index: Int, key: UnsafePointer<Float>, value: UnsafePointer<Float>,
+    kernels: KernelTable = .selected
   ) {
     precondition((0..<capacity).contains(index), "entry \(index) of \(capacity)")
     var view = view(layer)
-    KernelTable.selected.functions.cache_store(&view, Int64(index), key, value)
+    kernels.functions.cache_store(&view, Int64(index), key, value)
   }
 
   /// Copies entry `source` over entry `destination` in every layer: what committing rows that
@@ -172,8 +173,9 @@ extension KeyValueCache {
 }
 
 /// Zeroed memory straight from the system: pages cost nothing until touched.
-struct ZeroedPages: ~Copyable {
-  let base: UnsafeMutableRawPointer
+struct ZeroedPages: ~Copyable, Sendable {
+  // Safe: whoever owns the pages decides who writes to them.
+  nonisolated(unsafe) let base: UnsafeMutableRawPointer
   let count: Int
 
   init(count: Int) {

@@ -19,65 +19,117 @@ package struct MachineLimits: Sendable, Hashable {
   package static func measure(
     _ pool: ThreadPool, kernels: KernelTable = .selected, readBytes: Int = 512 << 20
   ) -> MachineLimits {
-    let functions = kernels.functions
-    let vector = kernels.name == "amx" ? KernelTable.named("avx512vnni") : nil
-    let dot = rate(pool, functions.int8_dot_rate)
+    LimitProbe(pool, kernels: kernels, readBytes: readBytes).best()
+  }
+
+  /// The middle of each limit over some samples; `samples` is not empty.
+  package static func median(_ samples: [MachineLimits]) -> MachineLimits {
+    precondition(!samples.isEmpty, "no samples")
+    func middle(_ limit: KeyPath<MachineLimits, Double>) -> Double {
+      samples.map { $0[keyPath: limit] }.sorted()[samples.count / 2]
+    }
+    return MachineLimits(
+      int8DotGigaMACs: middle(\.int8DotGigaMACs), vectorDotGigaMACs: middle(\.vectorDotGigaMACs),
+      floatFMAGigaMACs: middle(\.floatFMAGigaMACs),
+      readGigabytesPerSecond: middle(\.readGigabytesPerSecond))
+  }
+}
+
+/// Measures a machine's limits again and again: in a few milliseconds beside other measurements,
+/// since what a shared machine can do changes from second to second.
+package final class LimitProbe {
+  private let pool: ThreadPool
+  private let functions: ingot_kernels
+  private let vector: ingot_kernels?
+  private let memory: ZeroedPages
+  private let part: Int
+  private var nextSlice = 0
+
+  /// Bytes that each thread reads for one sample.
+  private static let slice = 16 << 20
+
+  package init(
+    _ pool: ThreadPool, kernels: KernelTable = .selected, readBytes: Int = 512 << 20
+  ) {
+    self.pool = pool
+    functions = kernels.functions
+    vector = kernels.name == "amx" ? KernelTable.named("avx512vnni")?.functions : nil
+    part = max(4096, readBytes / pool.threads / 4096 * 4096)
+    memory = ZeroedPages(count: part * pool.threads)
+    // Safe: written by one thread a part, then only read.
+    nonisolated(unsafe) let base = memory.base
+    let part = part
+    everyThread {
+      (base + $0 * part).initializeMemory(as: UInt8.self, repeating: 1, count: part)
+    }
+  }
+
+  func best() -> MachineLimits {
+    let dot = rate(functions.int8_dot_rate, rounds: 5, iterations: 1 << 20)
     return MachineLimits(
       int8DotGigaMACs: dot,
-      vectorDotGigaMACs: vector.map { rate(pool, $0.functions.int8_dot_rate) } ?? dot,
-      floatFMAGigaMACs: rate(pool, functions.f32_fma_rate),
-      readGigabytesPerSecond: readRate(pool, bytes: readBytes))
+      vectorDotGigaMACs: vector.map { rate($0.int8_dot_rate, rounds: 5, iterations: 1 << 20) }
+        ?? dot,
+      floatFMAGigaMACs: rate(functions.f32_fma_rate, rounds: 5, iterations: 1 << 20),
+      readGigabytesPerSecond: read(offset: 0, bytes: part, rounds: 3))
+  }
+
+  /// One quick measurement of every limit.
+  package func sample() -> MachineLimits {
+    let dot = rate(functions.int8_dot_rate, rounds: 1, iterations: 1 << 15)
+    // Another slice each time: what was read last may still be in a cache.
+    let bytes = min(Self.slice, part)
+    nextSlice = (nextSlice + 1) % max(1, part / bytes)
+    return MachineLimits(
+      int8DotGigaMACs: dot,
+      vectorDotGigaMACs: vector.map { rate($0.int8_dot_rate, rounds: 1, iterations: 1 << 15) }
+        ?? dot,
+      floatFMAGigaMACs: rate(functions.f32_fma_rate, rounds: 1, iterations: 1 << 15),
+      readGigabytesPerSecond: read(offset: nextSlice * bytes, bytes: bytes, rounds: 1))
   }
 
   private typealias Chain = @convention(c) (Int64) -> Int64
 
   /// Billions of operations a second of `chain` on every thread at once.
-  private static func rate(_ pool: ThreadPool, _ chain: Chain?) -> Double {
+  private func rate(_ chain: Chain?, rounds: Int, iterations: Int64) -> Double {
     guard let chain else { return 0 }
-    return best(rounds: 5) {
+    return best(rounds) {
       let operations = Counter()
-      everyThread(pool) { _ in operations.add(UInt64(chain(1 << 20))) }
+      everyThread { _ in operations.add(UInt64(chain(iterations))) }
       return Double(operations.total)
     }
   }
 
-  private static func readRate(_ pool: ThreadPool, bytes: Int) -> Double {
-    let part = max(4096, bytes / pool.threads / 4096 * 4096)
-    let memory = ZeroedPages(count: part * pool.threads)
-    // Safe: written by one thread a part, then only read.
+  private func read(offset: Int, bytes: Int, rounds: Int) -> Double {
+    // Safe: only read from here on.
     nonisolated(unsafe) let base = memory.base
-    everyThread(pool) {
-      (base + $0 * part).initializeMemory(as: UInt8.self, repeating: 1, count: part)
-    }
+    let part = part
     let sum = Counter()
-    return best(rounds: 3) {
-      everyThread(pool) {
-        sum.add(ingot_read_memory(base + $0 * part, Int64(part)))
-      }
-      return Double(part * pool.threads)
+    return best(rounds) {
+      everyThread { sum.add(ingot_read_memory(base + $0 * part + offset, Int64(bytes))) }
+      return Double(bytes * pool.threads)
     }
   }
 
   /// The largest amount per nanosecond over `rounds` calls.
-  private static func best(rounds: Int, _ work: () -> Double) -> Double {
+  private func best(_ rounds: Int, _ work: () -> Double) -> Double {
     let clock = ContinuousClock()
     return (0..<rounds).reduce(0) { best, _ in
       var amount = 0.0
       let elapsed = clock.measure { amount = work() }
-      let seconds =
-        Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) * 1e-18
-      return max(best, amount / seconds / 1e9)
+      return max(best, amount / (elapsed / .seconds(1)) / 1e9)
     }
   }
 
   /// One item for each thread. They wait for one another, so that nobody takes two, but not
   /// forever: a pool that is busy elsewhere runs them one after the other.
-  private static func everyThread(_ pool: ThreadPool, _ body: (Int) -> Void) {
+  private func everyThread(_ body: (Int) -> Void) {
     let arrived = Counter()
-    pool.run(count: pool.threads) { item in
+    let threads = pool.threads
+    pool.run(count: threads) { item in
       arrived.add(1)
       var patience = 1 << 20
-      while arrived.total < UInt64(pool.threads), patience > 0 {
+      while arrived.total < UInt64(threads), patience > 0 {
         ingot_spin_hint()
         patience -= 1
       }

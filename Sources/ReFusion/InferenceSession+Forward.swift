@@ -12,6 +12,7 @@ extension InferenceSession {
   /// them in, dropping them of not.
   package func forward(_ batch: ForwardBatch) {
     forwardCount += 1
+    workProbe?(.forward(tokens: batch.count, context: Int(batch.spans.first?.prefixEnd ?? 0)))
     let began = ContinuousClock.now
     defer { arithmeticTime += ContinuousClock.now - began }
     cache.reserve(batch.capacityNeeded)
@@ -77,7 +78,7 @@ extension InferenceSession {
     for token in 0..<tokens {
       cache.store(
         layer: index, index: Int(piece.destinations[token]), key: keys + token * keyWidth,
-        value: values + token * keyWidth)
+        value: values + token * keyWidth, kernels: engine.kernels)
     }
     let attended = buffers.attended.reserve(tokens * queryWidth)
     engine.attend(

@@ -75,6 +75,7 @@ extension InferenceSession {
 
   /// Final norm and head of the rows in `buffers.selected`, which has room for twice as many.
   private func project(_ rows: Int) -> UnsafePointer<Float> {
+    workProbe?(.logits(rows: rows))
     let began = ContinuousClock.now
     defer { arithmeticTime += ContinuousClock.now - began }
     let shape = model.configuration

@@ -16,25 +16,37 @@ public final class InferenceSession {
   /// Sees each layer's output `[tokens × hidden]`, for attribution of drift; nil in normal use.
   package var layerProbe: ((_ layer: Int, _ output: UnsafePointer<Float>, _ tokens: Int) -> Void)?
 
+  /// Sees what each step costs, for benchmarks; nil in normal use.
+  package var workProbe: ((_ work: SessionWork) -> Void)?
+
   let rope: RopeTable
   let buffers = WorkingBuffers()
 
   /// - Parameters:
   ///   - arithmetic: how tiled weights multiply; dense weights always use f32 activations.
   ///   - cacheFormat: number format of cached keys and values.
+  ///   - kernels: another table than the selected one, for tests and benchmarks.
   package init(
     model: ReFusionModel, pool: ThreadPool, arithmetic: Arithmetic = .quantized,
-    cacheFormat: KeyValueCache.Format = .float32
+    cacheFormat: KeyValueCache.Format = .float32, kernels: KernelTable = .selected
   ) {
     self.model = model
     self.arithmetic = arithmetic
-    engine = ComputeEngine(pool: pool)
+    engine = ComputeEngine(pool: pool, kernels: kernels)
     let shape = model.configuration
     cache = KeyValueCache(
       layers: shape.layerCount, keyValueHeads: shape.keyValueHeads,
       headDimension: shape.headDimension, format: cacheFormat, capacity: 0)
     rope = RopeTable(theta: shape.ropeTheta, headDimension: shape.headDimension)
   }
+}
+
+/// What a session just did.
+package enum SessionWork: Sendable, Hashable {
+  /// So many new tokens went through all layers, behind `context` cached ones.
+  case forward(tokens: Int, context: Int)
+  /// The vocabulary projection of so many tokens.
+  case logits(rows: Int)
 }
 
 /// Activations of the forward pass, kept between calls so that steady decoding allocates nothing.

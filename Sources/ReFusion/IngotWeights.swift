@@ -89,6 +89,8 @@ extension ReFusionModel {
 
   /// Binds the weights of an open file, which stays mapped as long as the model lives.
   public convenience init(file: IngotFile) throws(IngotError) {
+    // A pass over the weights misses the translation cache at every small page.
+    file.mapping.advise(.hugePages, 0..<file.mapping.count)
     try self.init(source: IngotWeights(file))
   }
 }

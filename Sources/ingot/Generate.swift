@@ -44,8 +44,10 @@ struct Generate: ParsableCommand {
   func run() throws {
     let text = try TextModel(path: model)
     if decoder == .refusion { try decoding.settings.validate() }
+    let pool = common.makePool()
+    runtime.prefault(text.file, pool: pool, quiet: common.quiet)
     let session = InferenceSession(
-      model: text.model, pool: common.makePool(), arithmetic: runtime.arithmeticMode,
+      model: text.model, pool: pool, arithmetic: runtime.arithmeticMode,
       cacheFormat: runtime.cacheFormat)
     var traces: [Trace] = []
     for query in try queries() {

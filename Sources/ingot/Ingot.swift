@@ -23,7 +23,7 @@ struct Ingot: ParsableCommand {
     version: BuildInformation.version,
     subcommands: [
       Inspect.self, Convert.self, Quantize.self, Check.self, Tokenize.self, Generate.self,
-      Perplexity.self, Verify.self, Pack.self, Unpack.self,
+      Perplexity.self, Verify.self, Bench.self, Pack.self, Unpack.self,
     ])
 
   static func main() {

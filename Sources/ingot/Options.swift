@@ -59,6 +59,9 @@ struct RuntimeOptions: ParsableArguments {
   @Option(name: .long, help: ArgumentHelp("Type of cached keys and values.", valueName: "type"))
   var cacheType: CacheName = .f32
 
+  @Flag(name: .long, help: "Read the whole file into memory before starting.")
+  var prefault = false
+
   var arithmeticMode: Arithmetic { arithmetic.mode }
   var cacheFormat: KeyValueCache.Format { cacheType.format }
 }

@@ -78,8 +78,10 @@ struct Perplexity: ParsableCommand {
     }
     let all = try PairSource.read(pairs)
     let examples = try text.examples(Array(all.prefix(limit ?? all.count)), path: pairs)
+    let pool = common.makePool()
+    runtime.prefault(text.file, pool: pool, quiet: common.quiet)
     let session = InferenceSession(
-      model: text.model, pool: common.makePool(), arithmetic: runtime.arithmeticMode,
+      model: text.model, pool: pool, arithmetic: runtime.arithmeticMode,
       cacheFormat: runtime.cacheFormat)
     var evaluator = PerplexityEvaluator(metrics: metrics, seed: seed)
     let progress = Progress(

@@ -74,4 +74,24 @@ import Testing
       try FileManager.default.removeItem(atPath: out)
     }
   }
+
+  @Test func benchMeasuresAFileAndRefusesNonsense() throws {
+    let folder = try checkpoint()
+    let model = folder.path("model.ingot")
+    #expect(
+      try Program.run("quantize", folder.url.path, model, "--recipe", "int8-g32").status == 0)
+    let run = try Program.run(
+      "bench", model, "--json", "--rounds", "2", "--seconds", "0", "--slot-size", "4", "--blocks",
+      "1", "--max-tokens", "8", "--only", "linear_8,prefill_16,decode_1,attention_64,refusion")
+    #expect(run.status == 0, Comment(rawValue: run.complaint))
+    let report = try json(run.output)
+    #expect(report["machine"]?.object?["int8_dot_gmacs"]?.number != nil)
+    let names = report["results"]?.array?.compactMap { $0.object?["name"]?.string }
+    #expect(names == ["linear_8", "prefill_16", "decode_1", "attention_64", "refusion"])
+    for wrong in [
+      [], ["--shape", "qwen3-9b"], [model, "--shape", "qwen3-0.6b"], [model, "--only", "linear"],
+      [model, "--recipe", "int8"], [model, "--rounds", "0"],
+    ] { #expect(try Program.run(["bench"] + wrong).status == 64, "\(wrong)") }
+    #expect(try Program.run("bench", folder.path("nothing.ingot")).status == 2)
+  }
 }

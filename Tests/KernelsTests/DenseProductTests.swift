@@ -1,3 +1,4 @@
+import COpenBLAS
 import Kernels
 import Tensors
 import Testing
@@ -81,6 +82,32 @@ import Testing
           [matrix], input, tokens: tokens, arithmetic: .full, kernels: .selected, pool: $0)
       }
       #expect(found.allSatisfy { $0 == found[0] })
+    }
+  }
+
+  /// OpenBLAS multiplies in another order, so the two may differ by the sum of their bounds.
+  @Test func manyTokensAgreeWithOpenBLAS() {
+    let (rows, columns, tokens) = (203, 517, 70)
+    let matrix = Fixture.dense(.float32, rows: rows, columns: columns)
+    var random = SeededGenerator(11)
+    let input = random.normals(tokens * columns)
+    let weights = matrix.bytes.withMemoryRebound(to: Float.self) { Array($0) }
+    func openBLAS(_ weights: [Float], _ input: [Float]) -> [Float] {
+      var expected = [Float](repeating: 0, count: tokens * rows)
+      cblas_sgemm(
+        CblasRowMajor, CblasNoTrans, CblasTrans, Int32(tokens), Int32(rows), Int32(columns), 1,
+        input, Int32(columns), weights, Int32(columns), 0, &expected, Int32(rows))
+      return expected
+    }
+    let expected = openBLAS(weights, input)
+    let magnitudes = openBLAS(weights.map(abs), input.map(abs))
+    for table in KernelTable.available {
+      let found = product(
+        [matrix], input, tokens: tokens, arithmetic: .full, kernels: table, pool: Self.pools[1])[0]
+      for index in found.indices {
+        let bound = 2 * Float(columns) * Float.ulpOfOne * magnitudes[index]
+        #expect(abs(Float(bitPattern: found[index]) - expected[index]) <= bound, "\(table.name)")
+      }
     }
   }
 }

@@ -1,6 +1,8 @@
 // Prints one line per case with a hash of a kernel's output bits, so that two machines (or two
-// instruction sets) can be compared with `cmp`. Usage: kernel_bits [TABLE]; without a table, the
-// names of those that this machine can run.
+// instruction sets) can be compared with `cmp`. Usage: kernel_bits [TABLE [edges]]; without a table,
+// the names of those that this machine can run; `edges` adds shapes that take a while. Every block
+// of memory is exactly as large as the kernels may use, so a sanitizer sees each byte beyond.
+#define _POSIX_C_SOURCE 200112L
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,14 +22,15 @@ static uint64_t next_random(void) {
 static float next_float(void) { return (float)((int32_t)(next_random() >> 40) - 8388608) / 2e6f; }
 
 static float *floats(int64_t count) {
-  float *x = malloc((size_t)(count + 16) * sizeof *x);
-  for (int64_t i = 0; i < count + 16; i++) x[i] = i < count ? next_float() : 0;
+  float *x = malloc((size_t)count * sizeof *x);
+  for (int64_t i = 0; i < count; i++) x[i] = next_float();
   return x;
 }
 
 static void *aligned(int64_t bytes) {
-  void *p = aligned_alloc(64, (size_t)(bytes + 127) / 64 * 64);
-  memset(p, 0xA5, (size_t)(bytes + 127) / 64 * 64);
+  void *p = 0;
+  if (posix_memalign(&p, 64, (size_t)(bytes > 0 ? bytes : 1)) != 0) abort();
+  memset(p, 0xA5, (size_t)bytes);
   return p;
 }
 
@@ -76,11 +79,15 @@ static void check_product(
       .order = k->activation_order(tokens, group)};
   a.codes = aligned(a.padded_tokens * a.token_stride);
   a.scales = aligned((columns + 127) / 128 * a.padded_tokens * 4);
-  for (int i = 0; i < 4; i++) a.offsets[i] = aligned((columns / (16 << i) + 1) * a.padded_tokens * 4);
+  for (int i = 0; i < 4; i++)
+    a.offsets[i] = aligned((columns + (16 << i) - 1) / (16 << i) * a.padded_tokens * 4);
   k->quantize(x, 0, a.padded_tokens, &a);
   float *out = aligned(tokens * rows * 4);
   void *scratch = aligned(INGOT_MULTIPLY_SCRATCH);
-  k->multiply_tiled(&w, &a, 0, (rows + 15) / 16, out, scratch);
+  // In two parts, as two threads would.
+  const int64_t tiles = (rows + 15) / 16, middle = tiles / 2 | 1;
+  k->multiply_tiled(&w, &a, 0, middle < tiles ? middle : tiles, out, scratch);
+  if (middle < tiles) k->multiply_tiled(&w, &a, middle, tiles, out, scratch);
   char name[96];
   snprintf(
       name, sizeof name, "product kind %d group %d %lldx%lld tokens %lld", kind, group,
@@ -165,6 +172,16 @@ int main(int count, char **arguments) {
         check_product(k, kind, group, 33, group, tokens[t]);
         check_product(k, kind, group, 19, 640, tokens[t]);
         if (group < 128) check_product(k, kind, group, 16, 192, tokens[t]);
+      }
+  if (count > 2 && !strcmp(arguments[2], "edges"))
+    for (int32_t kind = INGOT_INT8; kind <= INGOT_CB4; kind++)
+      for (int32_t group = kind == INGOT_CB4 ? 16 : 32; group <= 128; group *= 2) {
+        const int64_t edges[] = {0, 9, 12, 16, 31, 64, 65, 97};
+        for (int t = 0; t < 8; t++) check_product(k, kind, group, 65, 3 * 128 + group, edges[t]);
+        // The vocabulary of ReFusion, one group wide.
+        check_product(k, kind, group, 151671, group, 1);
+        check_product(k, kind, group, 151671, group, 33);
+        check_product(k, kind, group, 1, group, 600);
       }
   const int64_t widths[] = {2, 16, 30, 128, 257, 3009};
   for (int i = 0; i < 6; i++) check_elementwise(k, widths[i]);
