@@ -4,14 +4,16 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 docc="$(command -v docc || xcrun --find docc 2>/dev/null)" || { echo "docc: skipped: absent"; exit 0; }
-modules="$(swift build -c release --show-bin-path)/Modules"
+build="$(swift build -c release --show-bin-path)"
 target="$(swift -print-target-info | sed -n 's/.*"unversionedTriple": "\(.*\)".*/\1/p')"
 scratch="$(mktemp -d)"
 trap 'rm -rf "$scratch"' EXIT
-includes=(-I "$modules")
-for map in .build/checkouts/*/Sources/*/include Sources/*/include Sources/C*; do
+includes=(-I "$build/Modules")
+# The C modules beneath: written by hand, or made by the build.
+for map in .build/checkouts/*/Sources/*/include Sources/C* "$build"/*.build; do
   [ ! -e "$map/module.modulemap" ] || includes+=(-I "$map")
 done
+mkdir -p .build/documentation
 for name in IngotFormat ReFusion Tokenization; do
   mkdir -p "$scratch/$name"
   swift symbolgraph-extract -module-name "$name" -target "$target" "${includes[@]}" \
