@@ -28,9 +28,10 @@ let package = Package(
   platforms: [.macOS(.v15)],
   products: [
     .executable(name: "ingot", targets: ["ingot"]),
-    .library(name: "IngotFormat", targets: ["IngotFormat"]),
-    .library(name: "ReFusion", targets: ["ReFusion"]),
-    .library(name: "Tokenization", targets: ["Tokenization"]),
+    // Bytes has the error that all of them throw, Architecture the shape of a model.
+    .library(name: "IngotFormat", targets: ["IngotFormat", "Architecture", "Bytes"]),
+    .library(name: "ReFusion", targets: ["ReFusion", "Architecture", "Bytes"]),
+    .library(name: "Tokenization", targets: ["Tokenization", "Bytes"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -75,7 +76,10 @@ let package = Package(
         "Bytes", "Tensors", "Architecture", "Checkpoints", "IngotFormat", "Kernels", "Quantization",
         "Tokenization", "Casting", "ReFusion", "Parity", "Bench", arguments,
       ],
-      swiftSettings: warningsForEveryModule),
+      swiftSettings: warningsForEveryModule,
+      plugins: ["RecordCommit"]),
+    // Here and not in Plugins/, because it is source like the rest.
+    .plugin(name: "RecordCommit", capability: .buildTool(), path: "Sources/RecordCommit"),
 
     // Tests.
     .target(
@@ -106,7 +110,11 @@ let package = Package(
         "Bench", "Bytes", "Tensors", "Architecture", "Quantization", "Kernels", "CIngotKernels",
         "ReFusion",
       ]),
-    tests("EndToEndTests", ["ingot", "Bytes"]),
+    // A program of somebody else's: it sees what is public, and nothing else.
+    .executableTarget(
+      name: "LibraryExample", dependencies: ["IngotFormat", "ReFusion", "Tokenization"],
+      path: "Tests/LibraryExample", packageAccess: false, swiftSettings: warningsForEveryModule),
+    tests("EndToEndTests", ["ingot", "LibraryExample", "Bytes"]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c17

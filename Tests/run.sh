@@ -7,7 +7,7 @@
 #   Tests/run.sh FILTER      only the Swift tests that match
 set -euo pipefail
 cd "$(dirname "$0")/.."
-bash samples/install-requirements.sh
+bash samples/install-requirements.sh --tests
 
 if [ $# -gt 0 ]; then
   swift build -c release --build-tests

@@ -39,7 +39,7 @@ package enum UTF8Check {
 
   /// Length of a sequence with this lead byte and the values its second byte may have; overlong
   /// forms, surrogates and values above U+10FFFF are excluded there.
-  private static func form(_ lead: UInt8) -> (length: Int, second: ClosedRange<UInt8>) {
+  package static func form(_ lead: UInt8) -> (length: Int, second: ClosedRange<UInt8>) {
     switch lead {
     case 0xC2...0xDF: (2, 0x80...0xBF)
     case 0xE0: (3, 0xA0...0xBF)

@@ -6,11 +6,17 @@ extension CastSource {
   /// The recipe of least error whose tensors take at most `targetBits` bits per weight, judged by
   /// a sample of the weights of each tensor.
   ///
+  /// - Parameter progress: called when the next tensor's sample is looked at.
   /// - Throws: `recipe.targetBits` when no scheme is that small, or what reading throws.
-  package func recipe(targetBits: Double) throws(IngotError) -> Recipe {
+  package func recipe(
+    targetBits: Double, progress: @escaping () -> Void = {}
+  ) throws(IngotError) -> Recipe {
     let indices = Dictionary(
       tensors.indices.map { (tensors[$0].name, $0) }, uniquingKeysWith: { first, _ in first })
+    var current: String?
     let sensitivity = WeightSensitivity { (tensor, rows) throws(IngotError) in
+      if tensor.name != current { progress() }
+      current = tensor.name
       guard let index = indices[tensor.name] else { return [] }
       let rowBytes = tensor.shape[1] * tensor.elementType.byteCount
       let buffer = UnsafeMutableRawBufferPointer.allocate(

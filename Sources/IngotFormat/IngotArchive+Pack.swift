@@ -11,6 +11,7 @@ extension IngotArchive {
   ///   - source: An `.ingot` file; its structure is checked.
   ///   - path: Appears when it is complete.
   ///   - level: zstd level, 1 … 19.
+  ///   - threads: how many compress at a time; the archive does not depend on it.
   ///   - progress: Called from any thread with bytes read since its last call.
   /// - Throws: what `IngotFile.open` throws, `file.*`.
   public static func pack(

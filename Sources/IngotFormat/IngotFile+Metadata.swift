@@ -65,6 +65,11 @@ extension IngotFile {
     try mappedBlob(IngotKey.tokenizer)
   }
 
+  /// A copy of the tokenizer, for `Tokenizer.init(blob:)`; nil for a file converted without one.
+  public func tokenizerBytes() throws(IngotError) -> [UInt8]? {
+    try tokenizerBlob().map { Array($0) }
+  }
+
   /// `config.json` of the source, byte for byte.
   public func configurationFile() throws(IngotError) -> [UInt8]? {
     try blob(IngotKey.configuration)
@@ -75,6 +80,7 @@ extension IngotFile {
     try blob(IngotKey.generationConfiguration)
   }
 
+  /// The chat template's Jinja source, for `ChatTemplate.init(source:tokenizer:)`.
   public func chatTemplate() throws(IngotError) -> String? { try string(IngotKey.chatTemplate) }
 
   /// The text of the quantization recipe; nil for a file that was only converted.

@@ -5,7 +5,9 @@ extension IngotFile {
   /// One row of a tensor as f32, by the definitions of `formats/ingot.md`: an exact row where
   /// there is one, dequantized tiles, or dense numbers converted. Plain and slow.
   ///
-  /// - Parameter row: Index of the last dimension's vector; 0 for a scalar.
+  /// - Parameters:
+  ///   - tensor: one of this file's.
+  ///   - row: Index of the last dimension's vector; 0 for a scalar.
   /// - Throws: `ingot.elementType` for integers, booleans and 8-bit floats; `ingot.exactRows`.
   public func values(of tensor: IngotTensor, row: Int) throws(IngotError) -> [Float] {
     let columns = tensor.shape.last ?? 1

@@ -44,19 +44,8 @@ public struct StreamingDecoder: Sendable {
     return 0
   }
 
-  /// Unicode 16, table 3-7; bytes after the second are known to be continuation bytes.
   private static func canContinue(lead: UInt8, second: UInt8?, count: Int) -> Bool {
-    let (length, seconds): (Int, ClosedRange<UInt8>) =
-      switch lead {
-      case 0xC2...0xDF: (2, 0x80...0xBF)
-      case 0xE0: (3, 0xA0...0xBF)
-      case 0xED: (3, 0x80...0x9F)
-      case 0xE1...0xEF: (3, 0x80...0xBF)
-      case 0xF0: (4, 0x90...0xBF)
-      case 0xF1...0xF3: (4, 0x80...0xBF)
-      case 0xF4: (4, 0x80...0x8F)
-      default: (0, 0x80...0xBF)
-      }
+    let (length, seconds) = UTF8Check.form(lead)
     return count < length && second.map(seconds.contains) ?? true
   }
 }

@@ -76,9 +76,11 @@ public final class Tokenizer: Sendable {
 extension Tokenizer {
   /// The token ids of a text.
   ///
-  /// - Parameter matchingAddedTokens: whether `<|im_end|>` and the like in the text become their
-  ///   one token (as in the reference); false takes them for ordinary text, which is what a text
-  ///   from a stranger should be.
+  /// - Parameters:
+  ///   - text: any text, normalised as the vocabulary wants it.
+  ///   - matchingAddedTokens: whether `<|im_end|>` and the like in the text become their one token
+  ///     (as in the reference); false takes them for ordinary text, which is what a text from a
+  ///     stranger should be.
   /// - Complexity: linear in the text, but n log n in the length of a word.
   public func encode(_ text: String, matchingAddedTokens: Bool = true) -> [Int] {
     var text = text
@@ -166,6 +168,10 @@ extension Tokenizer {
   /// The text of some tokens; bytes that are not UTF-8 become U+FFFD, as in the reference.
   ///
   /// Ids without a token stand for nothing.
+  ///
+  /// - Parameters:
+  ///   - ids: what `encode` or a model gave.
+  ///   - skipSpecial: whether special tokens such as `<|im_end|>` are left out.
   /// - Throws: `tokenizer.id` for an id outside `0..<count`.
   public func decode(
     _ ids: some Sequence<Int>, skipSpecial: Bool = false

@@ -11,8 +11,10 @@ struct Pack: ParsableCommand {
         ingot pack model.ingot model.ingotz
       """)
 
-  @Argument(help: "The .ingot file.") var file: String
-  @Argument(help: "The archive to write.") var archive: String
+  @Argument(help: "The .ingot file.", completion: .file())
+  var file: String
+  @Argument(help: "The archive to write.", completion: .file())
+  var archive: String
   @OptionGroup var common: CommonOptions
 
   func run() throws {
@@ -36,8 +38,10 @@ struct Unpack: ParsableCommand {
         ingot unpack model.ingotz model.ingot
       """)
 
-  @Argument(help: "The archive.") var archive: String
-  @Argument(help: "The .ingot file to write.") var file: String
+  @Argument(help: "The archive.", completion: .file())
+  var archive: String
+  @Argument(help: "The .ingot file to write.", completion: .file())
+  var file: String
   @OptionGroup var common: CommonOptions
 
   func run() throws {

@@ -14,12 +14,13 @@ struct Check: ParsableCommand {
         ingot check model.ingot --source ReFusion/
       """)
 
-  @Argument(help: "An .ingot file.") var file: String
+  @Argument(help: "An .ingot file.", completion: .file())
+  var file: String
   @Option(
     name: .long,
     help: ArgumentHelp(
       "Recompute each tensor from this checkpoint or .ingot and demand equal bytes.",
-      valueName: "path"))
+      valueName: "path"), completion: .file())
   var source: String?
   @OptionGroup var common: CommonOptions
 

@@ -30,8 +30,10 @@ struct Convert: ParsableCommand {
     }
   }
 
-  @Argument(help: "A checkpoint folder in Hugging Face layout.") var checkpoint: String
-  @Argument(help: "The .ingot file to write.") var output: String
+  @Argument(help: "A checkpoint folder in Hugging Face layout.", completion: .file())
+  var checkpoint: String
+  @Argument(help: "The .ingot file to write.", completion: .file())
+  var output: String
   @Option(name: .long, help: "Cast every tensor to bf16, f16 or f32.") var type: TypeName?
   @Flag(name: .long, help: "Print what would be written, and write nothing.") var dryRun = false
   @Flag(name: .long, help: "Continue an interrupted run, and be able to continue this one.")

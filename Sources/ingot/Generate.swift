@@ -19,10 +19,13 @@ struct Generate: ParsableCommand {
     case autoregressive
   }
 
-  @Argument(help: "An .ingot file.") var model: String
+  @Argument(help: "An .ingot file.", completion: .file())
+  var model: String
   @Option(name: .long, help: "The question to answer; without it and --pairs, stdin is read.")
   var prompt: String?
-  @Option(name: .long, help: ArgumentHelp("Answer every query of this file.", valueName: "file"))
+  @Option(
+    name: .long, help: ArgumentHelp("Answer every query of this file.", valueName: "file"),
+    completion: .file())
   var pairs: String?
   @Option(name: .long, help: ArgumentHelp("Only the first N pairs.", valueName: "n"))
   var limit: Int?
@@ -31,7 +34,8 @@ struct Generate: ParsableCommand {
   @OptionGroup var decoding: DecodingOptions
   @Option(
     name: .long,
-    help: ArgumentHelp("Write every forward of the model to this JSON file.", valueName: "file"))
+    help: ArgumentHelp("Write every forward of the model to this JSON file.", valueName: "file"),
+    completion: .file())
   var trace: String?
   @OptionGroup var runtime: RuntimeOptions
   @OptionGroup var common: CommonOptions
@@ -50,10 +54,17 @@ struct Generate: ParsableCommand {
       model: text.model, pool: pool, arithmetic: runtime.arithmeticMode,
       cacheFormat: runtime.cacheFormat)
     var traces: [Trace] = []
-    for query in try queries() {
+    let queries = try self.queries()
+    // Streamed text and lines on a terminal show by themselves how far the work is.
+    let progress = Progress(
+      "generating", total: queries.count, unit: .items("answers"),
+      quiet: common.quiet || !common.json || Terminal.outputIsTerminal)
+    defer { progress.finish() }
+    for query in queries {
       let ids = try text.promptIDs(query, raw: raw)
       let run = try answer(ids, text, session, collectTrace: trace != nil)
       report(run, text)
+      progress.advance(1)
       if trace != nil { traces.append(Trace(prompt: ids, run: run, settings: decoding.settings)) }
     }
     if let trace { try Trace.write(traces, to: trace) }

@@ -20,7 +20,7 @@ struct Ingot: ParsableCommand {
 
       Exit status: 0 done (verify: passed), 1 parity failed, 2 bad input or I/O, 64 wrong usage.
       """,
-    version: BuildInformation.version,
+    version: BuildInformation.versionAndCommit,
     subcommands: [
       Inspect.self, Convert.self, Quantize.self, Check.self, Tokenize.self, Generate.self,
       Perplexity.self, Verify.self, Bench.self, Pack.self, Unpack.self,
@@ -40,7 +40,11 @@ struct Ingot: ParsableCommand {
   }
 }
 
-/// What `--version` prints and what files record as their maker.
+/// What this program is.
 enum BuildInformation {
+  /// Recorded in files as their maker: without the commit, so that equal input gives equal bytes
+  /// before and after a change of the documentation.
   static let version = "0.1.0"
+  /// What `--version` prints. The commit ends in `-dirty` when the tree had changes.
+  static let versionAndCommit = "\(version) (commit \(recordedCommit))"
 }

@@ -14,7 +14,8 @@ struct Inspect: ParsableCommand {
         ingot inspect model.ingot --tensors
       """)
 
-  @Argument(help: "A checkpoint folder, a .safetensors or an .ingot file.") var path: String
+  @Argument(help: "A checkpoint folder, a .safetensors or an .ingot file.", completion: .file())
+  var path: String
   @Flag(name: .long, help: "List every tensor, not only the kinds.") var tensors = false
   @OptionGroup var common: CommonOptions
 

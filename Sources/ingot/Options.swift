@@ -1,6 +1,5 @@
 import ArgumentParser
 import Bytes
-import Foundation
 import Kernels
 
 /// Options every command takes.
@@ -21,7 +20,7 @@ struct CommonOptions: ParsableArguments {
   }
 
   func makePool() -> ThreadPool {
-    ThreadPool(threads: threads ?? ProcessInfo.processInfo.activeProcessorCount)
+    ThreadPool(threads: threads ?? ThreadPool.availableCores)
   }
 }
 

@@ -17,9 +17,11 @@ struct Perplexity: ParsableCommand {
         ingot perplexity model.ingot --pairs eval.json --metric causal,slot --slot-size 8,32
       """)
 
-  @Argument(help: "An .ingot file.") var model: String
+  @Argument(help: "An .ingot file.", completion: .file())
+  var model: String
   @Option(
-    name: .long, help: ArgumentHelp("Query/response pairs, JSON or JSON lines.", valueName: "file"))
+    name: .long, help: ArgumentHelp("Query/response pairs, JSON or JSON lines.", valueName: "file"),
+    completion: .file())
   var pairs: String
   @Option(
     name: .long, help: ArgumentHelp("Of causal, slot, objective.", valueName: "list"),

@@ -19,9 +19,14 @@ struct Quantize: ParsableCommand {
         ingot quantize ReFusion/ out.ingot --target-bits 4.5
       """)
 
-  @Argument(help: "A checkpoint folder or a full-precision .ingot file.") var source: String
-  @Argument(help: "The .ingot file to write.") var output: String
-  @Option(name: .long, help: "A built-in recipe's name, or a YAML file.") var recipe: String?
+  @Argument(help: "A checkpoint folder or a full-precision .ingot file.", completion: .file())
+  var source: String
+  @Argument(help: "The .ingot file to write.", completion: .file())
+  var output: String
+  @Option(
+    name: .long, help: "A built-in recipe's name, or a YAML file.",
+    completion: .list(["int8", "int4", "int4-pure"]))
+  var recipe: String?
   @Option(
     name: .long,
     help: "Choose a scheme for each tensor: the least total error within so many bits per weight.")
@@ -29,7 +34,8 @@ struct Quantize: ParsableCommand {
   @Flag(name: .long, help: "Print what would be written, and write nothing.") var dryRun = false
   @Option(
     name: .long,
-    help: ArgumentHelp("Write each tensor's error to this JSON file.", valueName: "file"))
+    help: ArgumentHelp("Write each tensor's error to this JSON file.", valueName: "file"),
+    completion: .file())
   var report: String?
   @Flag(name: .long, help: "Continue an interrupted run, and be able to continue this one.")
   var resume = false
@@ -48,7 +54,8 @@ struct Quantize: ParsableCommand {
     let source = try SourceArgument.open(
       self.source, willCast: !dryRun, quiet: common.quiet)
     let recipe =
-      try targetBits.map { try source.recipe(targetBits: $0) } ?? Self.recipe(recipe ?? "")
+      try targetBits.map { try chosenRecipe(for: source, targetBits: $0) }
+      ?? Self.recipe(recipe ?? "")
     let plan = try CastPlan(
       quantizing: source, by: recipe, toolVersion: BuildInformation.version)
     if dryRun { return print(PlanTable(plan).text(json: common.json)) }
@@ -62,6 +69,16 @@ struct Quantize: ParsableCommand {
       try OutputFile.write(writer.bytes, to: report)
     }
     if !common.json, !common.quiet { print("\n" + Terminal.printable(figures.table(limit: 10))) }
+  }
+
+  private func chosenRecipe(
+    for source: any CastSource, targetBits: Double
+  ) throws -> Recipe {
+    let progress = Progress(
+      "choosing", total: source.tensors.count { $0.shape.count == 2 }, unit: .items("tensors"),
+      quiet: common.quiet)
+    defer { progress.finish() }
+    return try source.recipe(targetBits: targetBits) { progress.advance(1) }
   }
 
   static func recipe(_ name: String) throws -> Recipe {

@@ -11,7 +11,8 @@ struct Tokenize: ParsableCommand {
         echo '9707 1879' | ingot tokenize model.ingot --decode
       """)
 
-  @Argument(help: "An .ingot file, or a folder with tokenizer files.") var model: String
+  @Argument(help: "An .ingot file, or a folder with tokenizer files.", completion: .file())
+  var model: String
   @Flag(name: .long, help: "Read ids, write text.") var decode = false
   @OptionGroup var common: CommonOptions
 

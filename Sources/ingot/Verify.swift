@@ -22,15 +22,21 @@ struct Verify: ParsableCommand {
       Exit status: 0 passed, 1 failed or undecided, 2 could not run.
       """)
 
-  @Option(name: .long, help: ArgumentHelp("The model to compare with.", valueName: "file"))
+  @Option(
+    name: .long, help: ArgumentHelp("The model to compare with.", valueName: "file"),
+    completion: .file())
   var reference: String?
-  @Option(name: .long, help: ArgumentHelp("The model to judge.", valueName: "file"))
+  @Option(
+    name: .long, help: ArgumentHelp("The model to judge.", valueName: "file"), completion: .file())
   var candidate: String?
-  @Option(name: .long, help: ArgumentHelp("Query/response pairs.", valueName: "file"))
+  @Option(
+    name: .long, help: ArgumentHelp("Query/response pairs.", valueName: "file"), completion: .file()
+  )
   var pairs: String?
   @Option(
     name: .long, parsing: .upToNextOption,
-    help: ArgumentHelp("Put shards together instead of running.", valueName: "files"))
+    help: ArgumentHelp("Put shards together instead of running.", valueName: "files"),
+    completion: .file())
   var merge: [String] = []
   @OptionGroup(title: "What is compared") var scope: VerifyScope
   @OptionGroup(title: "Decoding") var decoding: DecodingOptions

@@ -66,7 +66,9 @@ struct VerifyScope: ParsableArguments {
 
 /// The limits of `verify`: defaults by the candidate's scheme, a policy file, and options over both.
 struct VerifyLimits: ParsableArguments {
-  @Option(name: .long, help: ArgumentHelp("Limits as a JSON object.", valueName: "file"))
+  @Option(
+    name: .long, help: ArgumentHelp("Limits as a JSON object.", valueName: "file"),
+    completion: .file())
   var policy: String?
   @Option(name: .long, help: ArgumentHelp("Largest mean KL, nats.", valueName: "x"))
   var maxKl: Double?
@@ -108,12 +110,17 @@ struct VerifyLimits: ParsableArguments {
 
 /// Where `verify` writes.
 struct VerifyOutput: ParsableArguments {
-  @Option(name: .long, help: ArgumentHelp("Write the report as one HTML file.", valueName: "file"))
+  @Option(
+    name: .long, help: ArgumentHelp("Write the report as one HTML file.", valueName: "file"),
+    completion: .file())
   var report: String?
-  @Option(name: .long, help: ArgumentHelp("Write the report as JSON.", valueName: "file"))
+  @Option(
+    name: .long, help: ArgumentHelp("Write the report as JSON.", valueName: "file"),
+    completion: .file())
   var json: String?
   @Option(
-    name: .long, help: ArgumentHelp("Write the report for a pull request.", valueName: "file"))
+    name: .long, help: ArgumentHelp("Write the report for a pull request.", valueName: "file"),
+    completion: .file())
   var markdown: String?
   @Flag(name: .long, help: "No progress bar and no text; only files and the exit status.")
   var quiet = false

@@ -9,22 +9,24 @@ enum Program {
     let complaint: String
   }
 
-  /// The test target depends on the program, so it lies beside the tests.
-  static var path: String {
+  /// The test target depends on the programs, so they lie beside the tests.
+  static func path(of name: String) -> String {
     let folder = Bundle.allBundles.map(\.bundleURL).first { $0.pathExtension == "xctest" }?
       .deletingLastPathComponent()
-    let beside = folder?.appendingPathComponent("ingot").path
+    let beside = folder?.appendingPathComponent(name).path
     if let beside, FileManager.default.isExecutableFile(atPath: beside) { return beside }
-    return Shared.packageRoot.appendingPathComponent(".build/release/ingot").path
+    return Shared.packageRoot.appendingPathComponent(".build/release/\(name)").path
   }
 
   static func run(_ arguments: String..., input: String = "") throws -> Outcome {
     try run(arguments, input: input)
   }
 
-  static func run(_ arguments: [String], input: String = "") throws -> Outcome {
+  static func run(
+    _ arguments: [String], input: String = "", program: String = "ingot"
+  ) throws -> Outcome {
     let process = Process()
-    process.executableURL = URL(fileURLWithPath: path)
+    process.executableURL = URL(fileURLWithPath: path(of: program))
     process.arguments = arguments
     let streams = (Pipe(), Pipe(), Pipe())
     process.standardInput = streams.0
