@@ -38,7 +38,9 @@ install() {
 
 case "$(uname -s)" in
 Darwin)
-  for formula in zstd pkg-config; do
+  formulas=(zstd pkg-config)
+  [ $extras = no ] || formulas+=(openblas)
+  for formula in "${formulas[@]}"; do
     brew list "$formula" >/dev/null 2>&1 || brew install "$formula"
   done
   ;;
@@ -50,7 +52,10 @@ Linux)
   log=$(mktemp)
   trap 'rm -f "$log"' EXIT
   # g++ brings the C and C++ headers and the linker's start files, which Swift uses too.
-  find_missing ca-certificates git g++ pkg-config libzstd-dev libopenblas-dev
+  required=(ca-certificates git g++ pkg-config libzstd-dev)
+  # The oracle that tests of dense products compare with.
+  [ $extras = no ] || required+=(libopenblas-dev)
+  find_missing "${required[@]}"
   install "${missing[@]}"
   # Libraries the Swift toolchain itself is linked with; its installers usually bring them.
   if ! swift package --version >/dev/null 2>&1; then

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Converts the DocC catalogs of the library products; a link that leads nowhere fails.
-# The pages stay in .build/documentation.
+# The pages stay in .build/documentation. After an edit of comments alone, build from nothing first:
+# the build keeps an older module when only comments have changed.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 docc="$(command -v docc || xcrun --find docc 2>/dev/null)" || { echo "docc: skipped: absent"; exit 0; }
