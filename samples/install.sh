@@ -39,4 +39,6 @@ put "$work/zsh" share/zsh/site-functions _ingot
 put "$work/fish" share/fish/vendor_completions.d ingot.fish
 swift package -c release --allow-writing-to-directory "$work/man" plugin generate-manual \
   --multi-page --output-directory "$work/man" >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
+# A paragraph in mdoc is a macro, not an empty line.
+sed -i.orig 's/^$/.Pp/' "$work"/man/*.1
 for page in "$work"/man/*.1; do put "$page" share/man/man1 "$(basename "$page")"; done

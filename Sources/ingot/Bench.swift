@@ -29,7 +29,8 @@ struct Bench: ParsableCommand {
         ingot bench --shape qwen3-1.7b --recipe bf16 --only linear_512
       """)
 
-  @Argument(help: "An .ingot file; or give --shape.") var model: String?
+  @Argument(help: "An .ingot file; or give --shape.", completion: .file())
+  var model: String?
   @Option(
     name: .long,
     help: ArgumentHelp(

@@ -7,7 +7,7 @@ scratch="$(mktemp -d)"
 trap 'rm -rf "$scratch"' EXIT
 "$root/samples/install.sh" --dynamic --prefix "$scratch" >"$scratch/log"
 
-"$scratch/bin/ingot" --version | grep -Eq '^[0-9.]+ \(commit [0-9a-f]{12}(-dirty)?|unknown\)$' \
+"$scratch/bin/ingot" --version | grep -Eq '^[0-9.]+ \(commit ([0-9a-f]{12}(-dirty)?|unknown)\)$' \
   || { echo "install: --version names no commit" >&2; exit 1; }
 
 commands="$("$scratch/bin/ingot" --experimental-dump-help | python3 -c '
