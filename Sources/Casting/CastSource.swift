@@ -26,8 +26,6 @@ package protocol CastSource: Sendable {
   func read(
     tensor index: Int, at offset: Int, into buffer: UnsafeMutableRawBufferPointer
   ) throws(IngotError)
-  /// Where the bytes of a tensor lie, for a copy without a buffer between.
-  func view(ofTensor index: Int) -> SourceView
   /// The hash of a part whose checksum is not known.
   func hash(ofPart index: Int) -> PartHash
   /// Everything else that goes into the file: configuration files, tokenizer, chat template.
@@ -39,28 +37,6 @@ package struct SourcePart: Sendable, Hashable {
   package let name: String
   package let byteCount: Int
   package let checksum: Checksum?
-}
-
-/// A range of a mapped file whose bytes are used once, in pieces.
-package struct SourceView: Sendable {
-  package let mapping: MappedFile
-  package let range: Range<Int>
-
-  package init(_ mapping: MappedFile, _ range: Range<Int>) {
-    self.mapping = mapping
-    self.range = range
-  }
-
-  /// Calls `body` with `count` bytes from `offset` of the range on, and gives their pages back, so
-  /// that resident memory does not grow with the model.
-  func withBytes<Result>(
-    at offset: Int, count: Int, _ body: (UnsafeRawBufferPointer) throws(IngotError) -> Result
-  ) throws(IngotError) -> Result {
-    precondition(offset >= 0 && count <= range.count - offset, "outside the range")
-    let piece = range.lowerBound + offset..<range.lowerBound + offset + count
-    defer { mapping.advise(.dontNeed, piece) }
-    return try body(UnsafeRawBufferPointer(rebasing: mapping.bytes[piece]))
-  }
 }
 
 /// What a cast file carries beside tensors.

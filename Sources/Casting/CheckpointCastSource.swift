@@ -8,8 +8,6 @@ package struct CheckpointCastSource: CastSource {
   package let checkpoint: Checkpoint
   package let tensors: [SourceTensor]
   package let attachments: CastAttachments
-  /// The shards, for what is read without a change.
-  private let mappings: [MappedFile]
   private let hashes: [PartHash]
 
   package var path: String { checkpoint.path }
@@ -20,10 +18,7 @@ package struct CheckpointCastSource: CastSource {
   /// - Throws: what reading the tokenizer files throws, where there are any.
   package init(_ checkpoint: Checkpoint, hashesAhead: Bool = false) throws(IngotError) {
     self.checkpoint = checkpoint
-    var mappings: [MappedFile] = []
-    for shard in checkpoint.shards { mappings.append(try shard.map()) }
-    self.mappings = mappings
-    hashes = mappings.map { PartHash(SourceView($0, 0..<$0.count)) }
+    hashes = checkpoint.shards.map(PartHash.init)
     tensors = checkpoint.tensors.map {
       SourceTensor(name: $0.name, shape: $0.shape, type: $0.type, byteCount: $0.byteCount)
     }
@@ -47,10 +42,6 @@ package struct CheckpointCastSource: CastSource {
     tensor index: Int, at offset: Int, into buffer: UnsafeMutableRawBufferPointer
   ) throws(IngotError) {
     try checkpoint.tensors[index].read(at: offset, into: buffer)
-  }
-
-  package func view(ofTensor index: Int) -> SourceView {
-    SourceView(mappings[part(ofTensor: index)], checkpoint.tensors[index].entry.range)
   }
 
   package func hash(ofPart index: Int) -> PartHash { hashes[index] }

@@ -48,13 +48,13 @@ package struct IngotCastSource: CastSource {
   package func read(
     tensor index: Int, at offset: Int, into buffer: UnsafeMutableRawBufferPointer
   ) throws(IngotError) {
-    try view(ofTensor: index).withBytes(at: offset, count: buffer.count) {
-      buffer.copyMemory(from: $0)
-    }
-  }
-
-  package func view(ofTensor index: Int) -> SourceView {
-    SourceView(file.mapping, file.tensors[index].byteRange)
+    let bytes = file.bytes(of: file.tensors[index])
+    precondition(offset >= 0 && buffer.count <= bytes.count - offset, "read outside the tensor")
+    buffer.copyMemory(
+      from: UnsafeRawBufferPointer(rebasing: bytes[offset..<(offset + buffer.count)]))
+    // Consumed pages go back at once, so that resident memory does not grow with the model.
+    let start = file.tensors[index].byteRange.lowerBound + offset
+    file.mapping.advise(.dontNeed, start..<start + buffer.count)
   }
 
   package func hash(ofPart index: Int) -> PartHash {
