@@ -114,7 +114,7 @@ let package = Package(
     .executableTarget(
       name: "LibraryExample", dependencies: ["IngotFormat", "ReFusion", "Tokenization"],
       path: "Tests/LibraryExample", packageAccess: false, swiftSettings: warningsForEveryModule),
-    tests("EndToEndTests", ["ingot", "LibraryExample", "Bytes"]),
+    tests("EndToEndTests", ["ingot", "LibraryExample", "Bytes", "Tensors", "IngotFormat"]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c17

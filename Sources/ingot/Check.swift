@@ -7,24 +7,47 @@ import Kernels
 
 struct Check: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Check every structural rule and every hash of an .ingot file.",
+    abstract: "Check every structural rule and every hash of an .ingot file, or a parity report.",
     discussion: """
       Examples:
         ingot check model.ingot
         ingot check model.ingot --source ReFusion/
+        ingot check --report report.json --rerun 4
       """)
 
   @Argument(help: "An .ingot file.", completion: .file())
-  var file: String
+  var file: String?
   @Option(
     name: .long,
     help: ArgumentHelp(
       "Recompute each tensor from this checkpoint or .ingot and demand equal bytes.",
       valueName: "path"), completion: .file())
   var source: String?
+  @OptionGroup(title: "Parity reports") var report: CheckReportOptions
   @OptionGroup var common: CommonOptions
 
+  func validate() throws {
+    if report.report != nil {
+      guard file == nil, source == nil else {
+        throw ValidationError("Give an .ingot file or --report, not both.")
+      }
+    } else {
+      guard file != nil else { throw ValidationError("Give an .ingot file, or --report.") }
+      guard report.isEmpty else {
+        throw ValidationError("--rerun, --reference, --candidate and --pairs need --report.")
+      }
+    }
+  }
+
   func run() throws {
+    if let path = report.report {
+      try CheckReport(path: path, options: report, common: common).run()
+    } else {
+      try check(file ?? "")
+    }
+  }
+
+  private func check(_ file: String) throws {
     let opened = try IngotFile.open(file)
     let pool = common.makePool()
     let bytes = opened.tensors.reduce(0) { $0 + $1.byteRange.count }
@@ -36,16 +59,16 @@ struct Check: ParsableCommand {
     if let source {
       try SourceComparison(opened, source: source, common: common).run(pool: pool)
     }
-    try report(opened)
+    try summarize(opened)
   }
 
-  private func report(_ opened: IngotFile) throws {
+  private func summarize(_ opened: IngotFile) throws {
     let compared = source.map { " and equal to what \($0) gives" } ?? ""
     if common.json {
       var writer = JSONWriter()
       writer.object { object in
         object.key("path")
-        object.value(file)
+        object.value(opened.path)
         object.key("tensors")
         object.value(opened.tensors.count)
         object.key("directory_sha256")
@@ -55,7 +78,7 @@ struct Check: ParsableCommand {
       }
       print(writer.text)
     } else {
-      print("\(file): \(opened.tensors.count) tensors, every hash right\(compared)")
+      print("\(opened.path): \(opened.tensors.count) tensors, every hash right\(compared)")
     }
   }
 }

@@ -58,6 +58,7 @@ extension Page {
     th:first-child,td:first-child{text-align:left;padding-left:0}
     th.text,td.text{text-align:left;white-space:normal;overflow-wrap:anywhere}
     td.text{min-width:136px}th.text{overflow-wrap:normal}
+    td.text:last-child code{display:inline-block;min-width:280px}
     td:first-child,th:first-child{position:sticky;left:0;background:var(--paper)}
     tr:last-child td{border-bottom:0}
     .chip{display:inline-block;font-size:12px;font-weight:600;border-radius:99px;padding:1px 9px}
