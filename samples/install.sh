@@ -3,20 +3,20 @@
 #
 #   samples/install.sh                        into /usr/local for root, else ~/.local
 #   samples/install.sh --prefix DIR           into another place
-#   samples/install.sh --dynamic              the build of Tests/run.sh, which needs Swift's libraries
+#   samples/install.sh --static               with Swift's libraries inside the program
 #
-# The program is linked statically with Swift's libraries, so that it can be copied to a machine
-# without Swift: it needs glibc, libstdc++ and libzstd there.
+# Without --static the program is that of Tests/run.sh, which finds Swift's libraries where the
+# toolchain is.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 prefix=$HOME/.local
 [ "$(id -u)" -ne 0 ] || prefix=/usr/local
-# Static code is compiled differently: a folder of its own keeps the other build fast.
-build=(-c release --scratch-path .build/static --static-swift-stdlib)
+build=(-c release)
 while [ $# -gt 0 ]; do
   case "$1" in
   --prefix) prefix=${2:?--prefix needs a folder}; shift 2 ;;
-  --dynamic) build=(-c release); shift ;;
+  # Static code is compiled differently: a folder of its own keeps the other build fast.
+  --static) build=(-c release --scratch-path .build/static --static-swift-stdlib); shift ;;
   *) sed -n '2,10s/^# \{0,1\}//p' "$0" >&2; exit 64 ;;
   esac
 done
