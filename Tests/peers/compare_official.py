@@ -11,6 +11,8 @@ FOLDER holds generate.py and qwen3/ of github.com/ML-GSAI/ReFusion. Needs torch 
 """
 
 import argparse
+import importlib.machinery
+import importlib.util
 import json
 import os
 import statistics
@@ -18,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import types
 
 try:
     import torch
@@ -75,6 +78,10 @@ def main():
         print(f"skipped: no generate.py in {options.official}")
         return 0
     sys.path.insert(0, options.official)
+    if importlib.util.find_spec("pandas") is None:
+        # generate.py imports it and does not use it.
+        sys.modules["pandas"] = types.ModuleType("pandas")
+        sys.modules["pandas"].__spec__ = importlib.machinery.ModuleSpec("pandas", None)
     from generate import generate_refusion
     from qwen3.modeling_qwen3_refusion import Qwen3ForCausalLM
 
