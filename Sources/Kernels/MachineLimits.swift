@@ -76,15 +76,16 @@ package final class LimitProbe {
 
   /// One quick measurement of every limit.
   package func sample() -> MachineLimits {
-    let dot = rate(functions.int8_dot_rate, rounds: 1, iterations: 1 << 15)
+    // The best of three, a third of a millisecond each: the first includes waking the threads.
+    let dot = rate(functions.int8_dot_rate, rounds: 3, iterations: 1 << 17)
     // Another slice each time: what was read last may still be in a cache.
     let bytes = min(Self.slice, part)
     nextSlice = (nextSlice + 1) % max(1, part / bytes)
     return MachineLimits(
       int8DotGigaMACs: dot,
-      vectorDotGigaMACs: vector.map { rate($0.int8_dot_rate, rounds: 1, iterations: 1 << 15) }
+      vectorDotGigaMACs: vector.map { rate($0.int8_dot_rate, rounds: 3, iterations: 1 << 17) }
         ?? dot,
-      floatFMAGigaMACs: rate(functions.f32_fma_rate, rounds: 1, iterations: 1 << 15),
+      floatFMAGigaMACs: rate(functions.f32_fma_rate, rounds: 3, iterations: 1 << 17),
       readGigabytesPerSecond: read(offset: nextSlice * bytes, bytes: bytes, rounds: 1))
   }
 
