@@ -37,6 +37,7 @@ for shell in bash zsh fish; do "$program" --generate-completion-script $shell >"
 put "$work/bash" share/bash-completion/completions ingot
 put "$work/zsh" share/zsh/site-functions _ingot
 put "$work/fish" share/fish/vendor_completions.d ingot.fish
+mkdir -p "$work/man"
 swift package -c release plugin --allow-writing-to-directory "$work/man" generate-manual \
   --multi-page --output-directory "$work/man" >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
 # A paragraph in mdoc is a macro, not an empty line.

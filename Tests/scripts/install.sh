@@ -25,7 +25,7 @@ complete_in_bash() {
     printf "%s\n" "${COMPREPLY[@]}"' "$scratch/share/bash-completion/completions/ingot" "$@"
 }
 for command in $commands; do
-  complete_in_bash "$command" | grep -Eq "^$command *$" \
+  complete_in_bash "${command%?}" | grep -Eq "^$command *$" \
     || { echo "install: bash does not complete $command" >&2; exit 1; }
 done
 complete_in_bash quantize --rec | grep -q -- --recipe \
