@@ -57,7 +57,7 @@ let package = Package(
     module("Checkpoints", ["Bytes", "Tensors", "Architecture"]),
     module("IngotFormat", ["Bytes", "Tensors", "Architecture", "CZstd"]),
     module("Kernels", ["Bytes", "Tensors", "CIngotKernels"]),
-    module("Quantization", ["Bytes", "Tensors", "Architecture", "Kernels", yams, crypto]),
+    module("Quantization", ["Bytes", "Tensors", "Architecture", "Kernels", yams]),
     module("Tokenization", ["Bytes"]),
     module(
       "Casting",

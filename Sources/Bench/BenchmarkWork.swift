@@ -43,8 +43,6 @@ package struct BenchmarkWork: Sendable, Hashable {
 
 extension BenchmarkWork {
   /// The linear layers that share one input.
-  ///
-  /// - Parameter countsBytes: false where another entry counts the weights already.
   package static func linear(
     _ weights: [WeightMatrix], tokens: Int, engine: ComputeEngine, arithmetic: Arithmetic
   ) -> BenchmarkWork {

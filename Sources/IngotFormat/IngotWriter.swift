@@ -80,8 +80,8 @@ package final class IngotWriter: Sendable {
 
   /// Writes a piece of a tensor, from any thread. Each byte must be written exactly once.
   ///
-  /// Whole 1 MiB subtrees (`offset` a multiple of 1 MiB, the piece ending on one or at the end of
-  /// the tensor) are hashed on the way; others are read back when the tensor is full.
+  /// The 1 MiB subtrees that it covers whole are hashed on the way; others are read back when the
+  /// tensor is full.
   ///
   /// - Throws: `file.noSpace` or `file.write`.
   package func write(
@@ -92,12 +92,16 @@ package final class IngotWriter: Sendable {
       offset >= 0 && offset <= range.count && bytes.count <= range.count - offset,
       "write outside the tensor")
     guard !bytes.isEmpty else { return }
-    // Piece by piece, so that the second use finds the bytes in the core's cache.
-    for start in stride(from: 0, to: bytes.count, by: Blake3.subtreeBytes) {
+    // Cut where subtrees meet, so that the second use finds the bytes in the core's cache.
+    var start = 0
+    while start < bytes.count {
+      let place = offset + start
+      let toNext = Blake3.subtreeBytes - place % Blake3.subtreeBytes
       let piece = UnsafeRawBufferPointer(
-        rebasing: bytes[start..<min(start + Blake3.subtreeBytes, bytes.count)])
-      hashSubtree(of: tensor, at: offset + start, piece)
-      try file.write(piece, at: range.lowerBound + offset + start)
+        rebasing: bytes[start..<min(start + toNext, bytes.count)])
+      hashSubtree(of: tensor, at: place, piece)
+      try file.write(piece, at: range.lowerBound + place)
+      start += piece.count
     }
     file.startWriteback(range.lowerBound + offset..<range.lowerBound + offset + bytes.count)
     let isFull = progress.withLock { state in

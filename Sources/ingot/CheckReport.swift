@@ -11,7 +11,7 @@ struct CheckReportOptions: ParsableArguments {
     help: ArgumentHelp(
       "Check a JSON report of `verify`: that nobody edited it, that models, pairs, settings and "
         + "seed have their hashes, and that the verdict follows from the figures.",
-      valueName: "file"))
+      valueName: "file"), completion: .file())
   var report: String?
   @Option(
     name: .long,
@@ -20,15 +20,18 @@ struct CheckReportOptions: ParsableArguments {
   var rerun: Int?
   @Option(
     name: .long,
-    help: ArgumentHelp("The reference; default: where the report found it.", valueName: "file"))
+    help: ArgumentHelp("The reference; default: where the report found it.", valueName: "file"),
+    completion: .file())
   var reference: String?
   @Option(
     name: .long,
-    help: ArgumentHelp("The candidate; default: where the report found it.", valueName: "file"))
+    help: ArgumentHelp("The candidate; default: where the report found it.", valueName: "file"),
+    completion: .file())
   var candidate: String?
   @Option(
     name: .long,
-    help: ArgumentHelp("The pairs; default: where the report found them.", valueName: "file"))
+    help: ArgumentHelp("The pairs; default: where the report found them.", valueName: "file"),
+    completion: .file())
   var pairs: String?
 
   var isEmpty: Bool {

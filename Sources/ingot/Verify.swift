@@ -15,7 +15,7 @@ struct Verify: ParsableCommand {
       Examples:
         ingot verify --reference model.ingot --candidate int8.ingot --pairs eval.json
         ingot verify --reference model.ingot --candidate int4.ingot --pairs eval.json \\
-          --max-kl 0.05 --attribute --report report.html --json report.json
+          --max-kl 0.002 --attribute --report report.html --json report.json
         ingot verify … --shard 1/8 --json part-1.json
         ingot verify --merge part-*.json --report report.html
 
@@ -75,6 +75,13 @@ struct Verify: ParsableCommand {
     let policy = try limits.policy(for: models.inputs.candidateClass)
     let verifier = try models.verifier(pool)
     let turns = VerifyMemory.turns(models, verifier, limit: scope.memory)
+    if turns.pairsAtOnce > 1 {
+      if runtime.prefault { Terminal.warn("models run in turns; --prefault is left out") }
+    } else {
+      for model in [models.reference, models.candidate] {
+        runtime.prefault(model.file, pool: pool, quiet: output.quiet)
+      }
+    }
     let verification = Verification(
       verifier: verifier, inputs: models.inputs, policy: policy, shard: scope.shard,
       stopsEarly: scope.earlyStop, turns: turns)

@@ -43,6 +43,20 @@ import Testing
     }
   }
 
+  /// Digests that begin while the tokenizer is read are the same ones.
+  @Test(arguments: [1, 2, 3])
+  func hashingAheadChangesNothing(shards: Int) throws {
+    let (folder, source) = try source(SyntheticCheckpoint(shards: shards))
+    let ahead = try CheckpointCastSource(source.checkpoint, hashesAhead: true)
+    for (name, source) in [("plain", source), ("ahead", ahead)] {
+      let plan = try CastPlan(converting: source, to: nil, toolVersion: "test")
+      _ = try cast(plan, folder, "\(name).ingot", threads: 2)
+    }
+    #expect(
+      try Data(contentsOf: folder.url.appendingPathComponent("plain.ingot"))
+        == Data(contentsOf: folder.url.appendingPathComponent("ahead.ingot")))
+  }
+
   @Test func theConvertedFileHasThePlannedSize() throws {
     let (folder, source) = try source(SyntheticCheckpoint())
     let recipe = try #require(Recipe.builtIn("int4"))

@@ -9,20 +9,6 @@ import Testing
 @Suite struct PythonReaderTests {
   private static let script = Shared.packageRoot.appendingPathComponent("formats/ingot.py").path
 
-  private static func python(_ arguments: [String]) throws -> (status: Int32, output: String) {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    process.arguments = ["python3"] + arguments
-    let pipe = Pipe()
-    process.standardOutput = pipe
-    process.standardError = pipe
-    try process.run()
-    let data = pipe.fileHandleForReading.readDataToEndOfFile()
-    process.waitUntilExit()
-    return (process.terminationStatus, String(decoding: data, as: UTF8.self))
-  }
-
-  private static let hasNumPy = (try? python(["-c", "import numpy"]).status) == 0
   private static let skipped: Comment = "needs python3 with NumPy, which is absent"
 
   /// Every scheme and group size, with rows beyond a tile, exact rows and extreme scales.
@@ -85,13 +71,13 @@ import Testing
     return bytes
   }
 
-  @Test("ING-060, ING-061, ING-065, ING-068 to ING-071", .enabled(if: hasNumPy, skipped))
+  @Test("ING-060, ING-061, ING-065, ING-068 to ING-071", .enabled(if: Python.hasNumPy, skipped))
   func dequantizesEveryTensorToTheSameBits() throws {
     let folder = try TemporaryFolder()
     let path = folder.path("all.ingot")
     let (plan, data) = try Self.everything()
     try Sample.write(plan, to: path, data: data)
-    let dump = try Self.python([Self.script, "dump", path, folder.url.path])
+    let dump = try Python.run([Self.script, "dump", path, folder.url.path])
     #expect(dump.status == 0, "\(dump.output)")
     let file = try IngotFile.open(path)
     for (index, tensor) in file.tensors.enumerated() {
@@ -108,20 +94,20 @@ import Testing
     }
   }
 
-  @Test("ING-083", .enabled(if: hasNumPy, skipped))
+  @Test("ING-083", .enabled(if: Python.hasNumPy, skipped))
   func checksListsAndExports() throws {
     let folder = try TemporaryFolder()
     let path = folder.path("all.ingot")
     let (plan, data) = try Self.everything()
     try Sample.write(plan, to: path, data: data)
-    let check = try Self.python([Self.script, "check", path])
+    let check = try Python.run([Self.script, "check", path])
     #expect(check.status == 0, "\(check.output)")
-    let list = try Self.python([Self.script, "list", path])
+    let list = try Python.run([Self.script, "list", path])
     #expect(list.status == 0, "\(list.output)")
     #expect(list.output.contains(try IngotFile.open(path).checksum.hexadecimal))
     #expect(list.output.contains("größer"))
     let out = folder.path("all.safetensors")
-    #expect(try Self.python([Self.script, "export", path, out]).status == 0)
+    #expect(try Python.run([Self.script, "export", path, out]).status == 0)
     let exported = Array(try Data(contentsOf: URL(fileURLWithPath: out)))
     let header = exported[8...].prefix(Int(exported[0]) | Int(exported[1]) << 8)
     let names = try #require(
@@ -130,7 +116,7 @@ import Testing
   }
 
   /// Both readers refuse the same files: damage anywhere in header, directory and names.
-  @Test(.enabled(if: hasNumPy, skipped)) func refusesWhatSwiftRefuses() throws {
+  @Test(.enabled(if: Python.hasNumPy, skipped)) func refusesWhatSwiftRefuses() throws {
     let folder = try TemporaryFolder()
     let example = try Sample.exampleBytes()
     var random = SplitMix(seed: 7)
@@ -152,7 +138,7 @@ import Testing
           except ingot.Malformed: print(0)
       """
     let formats = Shared.packageRoot.appendingPathComponent("formats").path
-    let result = try Self.python(["-B", "-c", program, formats, folder.url.path])
+    let result = try Python.run(["-B", "-c", program, formats, folder.url.path])
     #expect(result.status == 0, "\(result.output)")
     #expect(result.output.split(separator: "\n").map { $0 == "1" } == verdicts)
     #expect(Set(verdicts) == [true, false])

@@ -71,35 +71,29 @@ import Testing
     #expect(try code { $0.inputs.settings.objectiveDraws = -1 } == "report.settings")
     #expect(try code { $0.inputs.settings.limit = -1 } == "report.settings")
     #expect(try code { $0.inputs.settings.decodePairs = -1 } == "report.settings")
-    for positions in [Int.min, .max, -1] {
-      #expect(
-        try code { report in
-          report.pairs[0].heads = NamedList(
-            report.pairs[0].heads.map { entry in
-              var head = entry.value
-              head.positions = positions
-              return (entry.name, head)
-            })
-        } == "report.inconsistent")
-      #expect(
-        try code { report in
-          report.heads = NamedList(
-            report.heads.map { entry in
-              var head = entry.value
-              head.nonFinitePositions = positions
-              return (entry.name, head)
-            })
-        } == "report.inconsistent")
-      #expect(
-        try code { report in
-          report.likelihood = NamedList(
-            report.likelihood.map { entry in
-              var summary = entry.value
-              summary.pairs = positions
-              return (entry.name, summary)
-            })
-        } == "report.inconsistent")
+    for count in [Int.min, .max, -1] {
+      let inHead = try code { report in
+        report.pairs[0].heads = Self.changed(report.pairs[0].heads) { $0.positions = count }
+      }
+      let inTotals = try code { report in
+        report.heads = Self.changed(report.heads) { $0.nonFinitePositions = count }
+      }
+      let inLikelihood = try code { report in
+        report.likelihood = Self.changed(report.likelihood) { $0.pairs = count }
+      }
+      #expect([inHead, inTotals, inLikelihood].allSatisfy { $0 == "report.inconsistent" })
     }
+  }
+
+  private static func changed<Value>(
+    _ list: NamedList<Value>, _ change: (inout Value) -> Void
+  ) -> NamedList<Value> {
+    NamedList(
+      list.map { entry in
+        var value = entry.value
+        change(&value)
+        return (entry.name, value)
+      })
   }
 
   @Test func shardsAreNoReports() throws {

@@ -13,20 +13,7 @@ import Testing
     "Tests/peers/parity_from_logits.py"
   ).path
 
-  private static func python(_ arguments: [String]) throws -> (status: Int32, output: String) {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    process.arguments = ["python3"] + arguments
-    let pipe = Pipe()
-    process.standardOutput = pipe
-    process.standardError = pipe
-    try process.run()
-    let data = pipe.fileHandleForReading.readDataToEndOfFile()
-    process.waitUntilExit()
-    return (process.terminationStatus, String(decoding: data, as: UTF8.self))
-  }
-
-  private static let canRun = Shared.isPresent && (try? python(["-c", "import numpy"]).status) == 0
+  private static let canRun = Shared.isPresent && Python.hasNumPy
   private static let skipped: Comment =
     "needs ../shared (the trained checkpoint) and python3 with NumPy; one of them is absent"
 
@@ -43,7 +30,7 @@ import Testing
     try writeReport(scorer, pairs, to: folder)
     try dump(scorer, pairs, to: folder)
 
-    let agreement = try Self.python([Self.script, folder.url.path])
+    let agreement = try Python.run([Self.script, folder.url.path])
     #expect(agreement.status == 0, Comment(rawValue: agreement.output))
     print(agreement.output)
 
@@ -52,7 +39,7 @@ import Testing
     let row = 4 * scorer.reference.model.configuration.vocabularySize
     logits.replaceSubrange(..<row, with: repeatElement(0, count: row))
     try folder.write(logits, to: "0.candidate")
-    #expect(try Self.python([Self.script, folder.url.path]).status == 1)
+    #expect(try Python.run([Self.script, folder.url.path]).status == 1)
   }
 
   private func writeReport(
