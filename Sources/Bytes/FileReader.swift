@@ -14,7 +14,7 @@ package final class FileReader: Sendable {
   package let count: Int
   /// What tells this file from another one that is put in its place later.
   package let identity: Identity
-  private let descriptor: Int32
+  let descriptor: Int32
 
   /// Device, inode, size and modification time of a file.
   package struct Identity: Hashable, Sendable {
@@ -77,14 +77,16 @@ package final class FileReader: Sendable {
         throw IngotError(
           "file.read", "cannot be read: \(SystemCall.reason())", path: path, offset: offset + done)
       }
-      guard got > 0 else {
-        throw IngotError(
-          "file.shrank", "ends at byte \(offset + done); it had \(count) bytes when it was opened",
-          path: path, offset: offset + done,
-          advice: "Something changed the file while it was being read. Try again.")
-      }
+      guard got > 0 else { throw shrank(to: offset + done) }
       done += got
     }
+  }
+
+  func shrank(to end: Int) -> IngotError {
+    IngotError(
+      "file.shrank", "ends at byte \(end); it had \(count) bytes when it was opened",
+      path: path, offset: end,
+      advice: "Something changed the file while it was being read. Try again.")
   }
 
   /// The bytes of a range as an array; the caller bounds `count`.

@@ -50,29 +50,38 @@ extension CastPlan {
     return waves
   }
 
-  /// Which bytes of which source files to hash beside each wave: about those the wave reads, so
-  /// that they come from the page cache, and each file in order from its first to its last byte.
+  /// Which bytes of which source files to hash beside each wave: each file in order from its first
+  /// to its last byte, about where the wave reads it, so that the bytes come from the page cache.
+  ///
+  /// What is hashed already shortens the share of every wave alike. One thread at a time can hash
+  /// a file, so a wave of hashing alone would leave the others idle.
   func hashes(beside waves: [[Int]]) -> [[CastPiece]] {
-    var left = source.parts.map { $0.checksum == nil ? $0.byteCount : 0 }
-    var tensorsLeft = left.map { _ in 0 }
-    for tensor in waves.joined() { tensorsLeft[source.part(ofTensor: tensor)] += 1 }
-    // A resumed run may have nothing to cast and still has to hash.
+    var done = source.parts.indices.map { part in
+      source.parts[part].checksum == nil
+        ? source.hash(ofPart: part).done : source.parts[part].byteCount
+    }
+    var tensorBytesLeft = done.map { _ in 0 }
+    for tensor in waves.joined() {
+      tensorBytesLeft[source.part(ofTensor: tensor)] += source.tensors[tensor].byteCount
+    }
     var pieces = waves.map { wave -> [CastPiece] in
       var own: [CastPiece] = []
-      let counts = Dictionary(grouping: wave) { source.part(ofTensor: $0) }
-      for (part, tensors) in counts.sorted(by: { $0.key < $1.key }) where left[part] > 0 {
-        tensorsLeft[part] -= tensors.count
+      let tensors = Dictionary(grouping: wave) { source.part(ofTensor: $0) }
+      for (part, tensors) in tensors.sorted(by: { $0.key < $1.key }) {
         let bytes = tensors.reduce(0) { $0 + source.tensors[$1].byteCount }
-        let start = source.parts[part].byteCount - left[part]
-        let count = tensorsLeft[part] == 0 ? left[part] : min(bytes, left[part])
-        own.append(.hash(part: part, start..<start + count))
-        left[part] -= count
+        let left = source.parts[part].byteCount - done[part]
+        // As a fraction, since the product of two lengths need not fit.
+        let share = Double(bytes) / Double(max(tensorBytesLeft[part], 1))
+        let end = done[part] + Int(Double(left) * share)
+        if end > done[part] { own.append(.hash(part: part, done[part]..<end)) }
+        tensorBytesLeft[part] -= bytes
+        done[part] = end
       }
       return own
     }
-    let rest = left.indices.filter { left[$0] > 0 }.map { part in
-      let size = source.parts[part].byteCount
-      return CastPiece.hash(part: part, size - left[part]..<size)
+    // A resumed run may have nothing to cast and still has to hash.
+    let rest = done.indices.filter { done[$0] < source.parts[$0].byteCount }.map { part in
+      CastPiece.hash(part: part, done[part]..<source.parts[part].byteCount)
     }
     if !rest.isEmpty { pieces.append(rest) }
     return pieces

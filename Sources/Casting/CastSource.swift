@@ -26,6 +26,12 @@ package protocol CastSource: Sendable {
   func read(
     tensor index: Int, at offset: Int, into buffer: UnsafeMutableRawBufferPointer
   ) throws(IngotError)
+  /// Lends bytes of a tensor where they are, for a use that only passes over them: they may lie at
+  /// any address. Called from any thread.
+  func withBytes<Result>(
+    ofTensor index: Int, _ range: Range<Int>,
+    _ body: (UnsafeRawBufferPointer) throws(IngotError) -> Result
+  ) throws(IngotError) -> Result
   /// The hash of a part whose checksum is not known.
   func hash(ofPart index: Int) -> PartHash
   /// Everything else that goes into the file: configuration files, tokenizer, chat template.

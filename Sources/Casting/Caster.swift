@@ -99,12 +99,15 @@ package struct Caster: Sendable {
   ) throws(IngotError) {
     let source = plan.source.tensors[tensor]
     let size = source.type.byteCount
+    guard case .convert(let type) = plan.actions[tensor] else {
+      let range = first * size..<(first + count) * size
+      return try plan.source.withBytes(ofTensor: tensor, range) { (bytes) throws(IngotError) in
+        try writer.write(tensor: tensor, at: range.lowerBound, bytes: bytes)
+      }
+    }
     try buffers.with(count * size) { (input) throws(IngotError) in
       try plan.source.read(tensor: tensor, at: first * size, into: input)
       let bytes = UnsafeRawBufferPointer(input)
-      guard case .convert(let type) = plan.actions[tensor] else {
-        return try writer.write(tensor: tensor, at: first * size, bytes: bytes)
-      }
       try buffers.with(count * type.byteCount) { (output) throws(IngotError) in
         try FloatConversion.convert(bytes, source, to: type, into: output, firstElement: first)
         try writer.write(

@@ -22,9 +22,15 @@ package struct CheckpointCastSource: CastSource {
     tensors = checkpoint.tensors.map {
       SourceTensor(name: $0.name, shape: $0.shape, type: $0.type, byteCount: $0.byteCount)
     }
-    let load = { () throws(IngotError) in try TokenizerDefinition.load(folder: checkpoint.path) }
-    let tokenizer = hashesAhead ? try PartHash.runAhead(hashes, while: load) : try load()
-    attachments = CastAttachments(
+    let attach = { () throws(IngotError) in try Self.attachments(of: checkpoint) }
+    attachments = hashesAhead ? try PartHash.runAhead(hashes, while: attach) : try attach()
+  }
+
+  private static func attachments(
+    of checkpoint: Checkpoint
+  ) throws(IngotError) -> CastAttachments {
+    let tokenizer = try TokenizerDefinition.load(folder: checkpoint.path)
+    return CastAttachments(
       configurationFile: checkpoint.configurationBytes,
       generationConfigurationFile: checkpoint.generationBytes,
       tokenizer: try tokenizer?.encodedBlob(), chatTemplate: tokenizer?.chatTemplateSource)
@@ -42,6 +48,13 @@ package struct CheckpointCastSource: CastSource {
     tensor index: Int, at offset: Int, into buffer: UnsafeMutableRawBufferPointer
   ) throws(IngotError) {
     try checkpoint.tensors[index].read(at: offset, into: buffer)
+  }
+
+  package func withBytes<Result>(
+    ofTensor index: Int, _ range: Range<Int>,
+    _ body: (UnsafeRawBufferPointer) throws(IngotError) -> Result
+  ) throws(IngotError) -> Result {
+    try checkpoint.tensors[index].withMapping(of: range, body)
   }
 
   package func hash(ofPart index: Int) -> PartHash { hashes[index] }

@@ -48,13 +48,22 @@ package struct IngotCastSource: CastSource {
   package func read(
     tensor index: Int, at offset: Int, into buffer: UnsafeMutableRawBufferPointer
   ) throws(IngotError) {
+    withBytes(ofTensor: index, offset..<offset + buffer.count) { buffer.copyMemory(from: $0) }
+  }
+
+  package func withBytes<Result, Failure: Error>(
+    ofTensor index: Int, _ range: Range<Int>,
+    _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
     let bytes = file.bytes(of: file.tensors[index])
-    precondition(offset >= 0 && buffer.count <= bytes.count - offset, "read outside the tensor")
-    buffer.copyMemory(
-      from: UnsafeRawBufferPointer(rebasing: bytes[offset..<(offset + buffer.count)]))
+    precondition(
+      range.lowerBound >= 0 && range.upperBound <= bytes.count, "read outside the tensor")
     // Consumed pages go back at once, so that resident memory does not grow with the model.
-    let start = file.tensors[index].byteRange.lowerBound + offset
-    file.mapping.advise(.dontNeed, start..<start + buffer.count)
+    let start = file.tensors[index].byteRange.lowerBound
+    defer {
+      file.mapping.advise(.dontNeed, start + range.lowerBound..<start + range.upperBound)
+    }
+    return try body(UnsafeRawBufferPointer(rebasing: bytes[range]))
   }
 
   package func hash(ofPart index: Int) -> PartHash {

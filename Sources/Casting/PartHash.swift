@@ -7,8 +7,8 @@ internal import Synchronization
 /// time, whenever a thread has time for it.
 package final class PartHash: Sendable {
   private let file: SafetensorsFile
-  /// Bytes read at a time: they stay in the core's second cache.
-  private static let step = 256 << 10
+  /// Bytes mapped at a time: many pages a system call, few in memory.
+  private static let windowBytes = 4 << 20
   private let state = Mutex(State())
 
   private struct State {
@@ -18,17 +18,18 @@ package final class PartHash: Sendable {
 
   package init(_ file: SafetensorsFile) { self.file = file }
 
+  /// Bytes that are hashed, from the first on.
+  package var done: Int { state.withLock { $0.done } }
+
   /// Hashes on until `end` bytes of the file are done; nothing when they are already.
   package func advance(to end: Int) throws(IngotError) {
-    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.step, alignment: 64)
-    defer { buffer.deallocate() }
     try state.withLock { (state) throws(IngotError) in
       while state.done < end {
-        let piece = UnsafeMutableRawBufferPointer(
-          rebasing: buffer[..<min(buffer.count, end - state.done)])
-        try file.read(at: state.done, into: piece)
-        state.hasher.update(UnsafeRawBufferPointer(piece))
-        state.done += piece.count
+        let window = state.done..<min(state.done + Self.windowBytes, end)
+        var hasher = state.hasher
+        try file.withMapping(of: window) { hasher.update($0) }
+        state.hasher = hasher
+        state.done = window.upperBound
       }
     }
   }
@@ -60,7 +61,7 @@ package final class PartHash: Sendable {
 
   /// - Returns: whether there is more to do.
   private func step() throws(IngotError) -> Bool {
-    let end = min(file.byteCount, state.withLock { $0.done } + CastPlan.pieceBytes)
+    let end = min(file.byteCount, done + CastPlan.pieceBytes)
     try advance(to: end)
     return end < file.byteCount
   }

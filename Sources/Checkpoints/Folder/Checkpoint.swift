@@ -102,6 +102,15 @@ package struct CheckpointTensor: Sendable {
     try file.read(entry, at: offset, into: buffer)
   }
 
+  /// Lends a range of its bytes without copying them; see `FileReader.withMapping`.
+  ///
+  /// - Throws: `file.shrank`, `file.map`, and what `body` throws.
+  package func withMapping<Result>(
+    of range: Range<Int>, _ body: (UnsafeRawBufferPointer) throws(IngotError) -> Result
+  ) throws(IngotError) -> Result {
+    try file.withMapping(of: entry, range, body)
+  }
+
   /// All its bytes; for small tensors and tests.
   package func bytes() throws(IngotError) -> [UInt8] { try file.bytes(of: entry) }
 }

@@ -77,13 +77,25 @@ package final class SafetensorsFile: Sendable {
     }
   }
 
-  /// Fills `buffer` with bytes of the file, header included.
+  /// Lends bytes of the file, header included, without copying them; see
+  /// `FileReader.withMapping`.
   ///
-  /// - Throws: `file.shrank`, `file.read`.
-  package func read(
-    at offset: Int, into buffer: UnsafeMutableRawBufferPointer
-  ) throws(IngotError) {
-    try reader.read(into: buffer, at: offset)
+  /// - Throws: `file.shrank`, `file.map`, and what `body` throws.
+  package func withMapping<Result>(
+    of range: Range<Int>, _ body: (UnsafeRawBufferPointer) throws(IngotError) -> Result
+  ) throws(IngotError) -> Result {
+    try reader.withMapping(of: range, body)
+  }
+
+  /// Lends bytes of a tensor; `range` counts from its start.
+  package func withMapping<Result>(
+    of entry: SafetensorsEntry, _ range: Range<Int>,
+    _ body: (UnsafeRawBufferPointer) throws(IngotError) -> Result
+  ) throws(IngotError) -> Result {
+    precondition(
+      range.lowerBound >= 0 && range.upperBound <= entry.byteCount, "read outside the tensor")
+    let start = entry.range.lowerBound
+    return try reader.withMapping(of: start + range.lowerBound..<start + range.upperBound, body)
   }
 
   /// All bytes of a tensor; for small ones and tests.
