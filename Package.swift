@@ -17,8 +17,6 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     swiftSettings: warningsForEveryModule)
 }
 
-let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
-let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let arguments = Target.Dependency.product(
   name: "ArgumentParser", package: "swift-argument-parser")
@@ -35,8 +33,6 @@ let package = Package(
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-    .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
-    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
   ],
   targets: [
@@ -48,10 +44,10 @@ let package = Package(
       name: "COpenBLAS", pkgConfig: "openblas",
       providers: [.apt(["libopenblas-dev"]), .brew(["openblas"])]),
     .target(name: "CIngotKernels"),
-    .target(name: "CBlake3"),
+    .target(name: "CHashes"),
 
     // The toolchain, bottom up.
-    module("Bytes", [system, crypto, "CBlake3"]),
+    module("Bytes", ["CHashes"]),
     module("Tensors", ["Bytes"]),
     module("Architecture", []),
     module("Checkpoints", ["Bytes", "Tensors", "Architecture"]),

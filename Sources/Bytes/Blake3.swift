@@ -1,4 +1,4 @@
-internal import CBlake3
+internal import CHashes
 
 /// BLAKE3, the hash of tensor data: 256 bits, unkeyed.
 ///

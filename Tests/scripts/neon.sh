@@ -1,6 +1,7 @@
 #!/bin/sh
 # Compiles the kernels for AArch64, runs them under emulation, and compares every output bit with
-# the scalar definition on this machine and with each of its own instruction sets.
+# the scalar definition on this machine and with each of its own instruction sets. The hash functions
+# likewise.
 # Exit status: 0 equal or skipped (the last line says which), 1 different, 2 does not compile.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -42,4 +43,18 @@ done
 for table in $("$emulator" "$work/bits.aarch64"); do
   compare "$table on AArch64" "$emulator" "$work/bits.aarch64" "$table"
 done
+
+hashes="-std=c17 -O2 -I $root/Sources/CHashes/include $root/Tests/neon/hash_bits.c"
+hashes="$hashes $root/Sources/CHashes/ingot_blake3.c $root/Sources/CHashes/ingot_sha256.c"
+$cross $hashes -static -o "$work/hashes.aarch64" || exit 2
+$native $hashes -o "$work/hashes.native" || exit 2
+"$emulator" "$work/hashes.aarch64" >"$work/hashes.found"
+"$work/hashes.native" >>"$work/hashes.found"
+sort -u "$work/hashes.found" >"$work/values"
+if [ -n "$(sed 's/ [^ ]*$//' "$work/values" | uniq -d)" ]; then
+  echo "neon: hash functions: DIFFERENT"
+  status=1
+else
+  echo "neon: hash functions: $(wc -l <"$work/values") cases, equal in every way of both machines"
+fi
 exit $status
