@@ -102,6 +102,22 @@ typedef struct ingot_quantize_sums {
   int32_t vanished[INGOT_QUANTIZE_LANES];
 } ingot_quantize_sums;
 
+/// Groups between two whose phases are timed: reading the clock must cost nothing that shows.
+enum { INGOT_QUANTIZE_TIMED = 16 };
+
+/// A clock that takes a few nanoseconds to read; zero where there is none.
+INGOT_QUANTIZE_INLINE int64_t ingot_quantize_clock(void) {
+#if defined(__x86_64__)
+  return (int64_t)__builtin_ia32_rdtsc();
+#elif defined(__aarch64__)
+  int64_t ticks;
+  __asm__ volatile("mrs %0, cntvct_el0" : "=r"(ticks));
+  return ticks;
+#else
+  return 0;
+#endif
+}
+
 /// Adds the rows up, always in the same order; `maxima` holds each group's largest magnitude,
 /// `[group][16]`.
 INGOT_QUANTIZE_INLINE void ingot_quantize_finish(

@@ -240,7 +240,9 @@ static void quantize_tile(
   int64_t code_bytes = task->columns * (task->kind == QUANTIZE_INT8 ? 16 : 8);
   memset(tile, 0, (size_t)(task->code_offset + code_bytes));
   float inverse = 1 / task->tensor_scale;
+  int64_t search_ticks = 0, encode_ticks = 0;
   for (int64_t g = 0; g < groups; g++) {
+    int is_timed = g % INGOT_QUANTIZE_TIMED == 0;
     for (int32_t row = 0; row < INGOT_QUANTIZE_LANES; row++) {
       group_state group = {.count = task->group, .task = task};
       group.importance = task->importance ? task->importance + g * task->group : 0;
@@ -263,15 +265,23 @@ static void quantize_tile(
       uint16_t bits;
       float value;
       int32_t zero;
+      int64_t start = is_timed ? ingot_quantize_clock() : 0;
       if (!choose_scale(&group, &bits, &value, &zero)) {
         *result = (ingot_quantize_result){
             .fault = INGOT_QUANTIZE_OVERFLOW, .fault_row = row, .fault_group = g};
         return;
       }
+      int64_t chosen = is_timed ? ingot_quantize_clock() : 0;
       encode_group(&group, tile, row, g, &sums, bits, value, zero);
+      if (is_timed) {
+        search_ticks += chosen - start;
+        encode_ticks += ingot_quantize_clock() - chosen;
+      }
     }
   }
   ingot_quantize_finish(task, &sums, maxima, rows, result);
+  result->search_ticks = search_ticks;
+  result->encode_ticks = encode_ticks;
 }
 
 static float largest(const void *source, int32_t element, int64_t count) {

@@ -378,6 +378,7 @@ INGOT_QUANTIZE_INLINE void quantize_tile_of(
   int64_t groups = task->columns / task->group;
   memset(tile, 0, (size_t)task->code_offset);
   float inverse = 1 / task->tensor_scale;
+  int64_t search_ticks = 0, encode_ticks = 0;
   for (int64_t index = 0; index < groups; index++) {
     int64_t first = index * task->group, at = first % INGOT_QUANTIZE_CHUNK;
     if (at == 0) {
@@ -399,10 +400,17 @@ INGOT_QUANTIZE_INLINE void quantize_tile_of(
       }
       group.products = products;
     }
+    int is_timed = index % INGOT_QUANTIZE_TIMED == 0;
+    int64_t start = is_timed ? ingot_quantize_clock() : 0;
     group_scales scales =
         choose_scales(&group, &targets, range.extreme, range.lowest, range.highest, kind);
+    int64_t chosen = is_timed ? ingot_quantize_clock() : 0;
     if (find_fault(range.not_finite, scales.overflow, index, result)) return;
     encode_group(&group, &scales, index, tile, kind, &sums);
+    if (is_timed) {
+      search_ticks += chosen - start;
+      encode_ticks += ingot_quantize_clock() - chosen;
+    }
   }
   ingot_quantize_sums stored;
   memcpy(stored.error, &sums.error, sizeof stored.error);
@@ -414,6 +422,8 @@ INGOT_QUANTIZE_INLINE void quantize_tile_of(
   memcpy(stored.varies, &sums.varies, sizeof stored.varies);
   memcpy(stored.vanished, &sums.vanished, sizeof stored.vanished);
   ingot_quantize_finish(task, &stored, (const float *)maxima, rows, result);
+  result->search_ticks = search_ticks;
+  result->encode_ticks = encode_ticks;
 }
 
 #define QUANTIZE_KIND(name, kind)                                                             \

@@ -27,7 +27,9 @@ extension Caster {
       let (tensor, rows) = blocks[index]
       guard let quantizer = unprepared[tensor] else { return }
       let survey = try withRows(tensor, rows) { (source) throws(IngotError) in
-        try quantizer.survey(rows: rows, source: source)
+        try clock.time(\.search) { () throws(IngotError) in
+          try quantizer.survey(rows: rows, source: source)
+        }
       }
       surveys.withLock { $0[tensor, default: TensorSurvey()].merge(survey) }
       progress(plan.workBytes(.rows(tensor: tensor, rows)))
@@ -44,7 +46,7 @@ extension Caster {
     try pool.runThrowing(count: tensors.count) { (index) throws(IngotError) in
       let tensor = tensors[index]
       guard var quantizer = quantizers[tensor], let survey = surveys[tensor] else { return }
-      try quantizer.prepare(survey)
+      try clock.time(\.search) { () throws(IngotError) in try quantizer.prepare(survey) }
       let done = quantizer
       results.withLock { $0[tensor] = done }
     }
@@ -80,10 +82,16 @@ extension Caster {
     var figures = TensorStatistics()
     try buffers.with(tiles * layout.tileBytes) { (output) throws(IngotError) in
       try withRows(tensor, rows) { (source) throws(IngotError) in
+        let start = ContinuousClock.now
         try quantizer.quantize(rows: rows, source: source, into: output, statistics: &figures)
+        let seconds = PhaseClock.seconds(since: start)
+        clock.add(seconds * figures.searchShare, to: \.search)
+        clock.add(seconds * (1 - figures.searchShare), to: \.encode)
       }
-      try writer.write(
-        tensor: tensor, at: layout.tileOffset(first), bytes: UnsafeRawBufferPointer(output))
+      try clock.time(\.write) { () throws(IngotError) in
+        try writer.write(
+          tensor: tensor, at: layout.tileOffset(first), bytes: UnsafeRawBufferPointer(output))
+      }
     }
     statistics.merge(figures, tensor: tensor)
   }
@@ -96,7 +104,9 @@ extension Caster {
     let source = plan.source.tensors[tensor]
     let rowBytes = source.shape[1] * source.type.byteCount
     return try buffers.with(rows.count * rowBytes) { (input) throws(IngotError) in
-      try plan.source.read(tensor: tensor, at: rows.lowerBound * rowBytes, into: input)
+      try clock.time(\.read) { () throws(IngotError) in
+        try plan.source.read(tensor: tensor, at: rows.lowerBound * rowBytes, into: input)
+      }
       return try body(UnsafeRawBufferPointer(input))
     }
   }

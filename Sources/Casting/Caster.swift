@@ -11,6 +11,10 @@ package struct Caster: Sendable {
   let buffers = BufferPool()
   /// What quantization did to each tensor, by index.
   let statistics: StatisticsTable
+  let clock = PhaseClock()
+
+  /// Where the time of `run` went.
+  package var phases: CastPhases { clock.phases }
 
   package init(_ plan: CastPlan) {
     self.plan = plan
@@ -62,7 +66,9 @@ package struct Caster: Sendable {
         (index < hashes.count ? hashes[index] : []) + wave.flatMap(plan.pieces(ofTensor:))
       try pool.runThrowing(count: pieces.count) { (index) throws(IngotError) in
         if case .hash(let part, let range) = pieces[index] {
-          try plan.source.hash(ofPart: part).advance(to: range.upperBound)
+          try clock.time(\.hash) { () throws(IngotError) in
+            try plan.source.hash(ofPart: part).advance(to: range.upperBound)
+          }
         } else {
           try write(pieces[index], quantizers, writer)
         }
@@ -102,16 +108,24 @@ package struct Caster: Sendable {
     guard case .convert(let type) = plan.actions[tensor] else {
       let range = first * size..<(first + count) * size
       return try plan.source.withBytes(ofTensor: tensor, range) { (bytes) throws(IngotError) in
-        try writer.write(tensor: tensor, at: range.lowerBound, bytes: bytes)
+        try clock.time(\.write) { () throws(IngotError) in
+          try writer.write(tensor: tensor, at: range.lowerBound, bytes: bytes)
+        }
       }
     }
     try buffers.with(count * size) { (input) throws(IngotError) in
-      try plan.source.read(tensor: tensor, at: first * size, into: input)
+      try clock.time(\.read) { () throws(IngotError) in
+        try plan.source.read(tensor: tensor, at: first * size, into: input)
+      }
       let bytes = UnsafeRawBufferPointer(input)
       try buffers.with(count * type.byteCount) { (output) throws(IngotError) in
-        try FloatConversion.convert(bytes, source, to: type, into: output, firstElement: first)
-        try writer.write(
-          tensor: tensor, at: first * type.byteCount, bytes: UnsafeRawBufferPointer(output))
+        try clock.time(\.encode) { () throws(IngotError) in
+          try FloatConversion.convert(bytes, source, to: type, into: output, firstElement: first)
+        }
+        try clock.time(\.write) { () throws(IngotError) in
+          try writer.write(
+            tensor: tensor, at: first * type.byteCount, bytes: UnsafeRawBufferPointer(output))
+        }
       }
     }
   }

@@ -50,7 +50,7 @@ package struct QuantizationKernel: Sendable {
   }
 
   /// What quantizing one tile did to weights w, which become v.
-  package struct TileResult: Sendable, Hashable {
+  package struct TileResult: Sendable {
     /// Σ (w − v)²
     package var error = 0.0
     /// Σ w²
@@ -64,6 +64,10 @@ package struct QuantizationKernel: Sendable {
     package var constantRows = 0
     package var outlierGroups = 0
     package var vanishedGroups = 0
+    /// Ticks of a clock in the search for scales and in encoding, of a sample of the groups: only
+    /// their proportion means something.
+    package var searchTicks = 0
+    package var encodeTicks = 0
 
     package init() {}
 
@@ -77,6 +81,8 @@ package struct QuantizationKernel: Sendable {
       constantRows = Int(result.constant_rows)
       outlierGroups = Int(result.outlier_groups)
       vanishedGroups = Int(result.vanished_groups)
+      searchTicks = Int(result.search_ticks)
+      encodeTicks = Int(result.encode_ticks)
     }
   }
 

@@ -16,6 +16,13 @@ package struct TensorStatistics: Sendable {
   /// Adds what another thread gathered about other tiles of the same tensor.
   package mutating func merge(_ other: TensorStatistics) { tiles += other.tiles }
 
+  /// The part of the time that went into the search for scales; the rest was encoding.
+  package var searchShare: Double {
+    let search = tiles.reduce(0) { $0 + Double($1.result.searchTicks) }
+    let encode = tiles.reduce(0) { $0 + Double($1.result.encodeTicks) }
+    return search + encode > 0 ? search / (search + encode) : 0
+  }
+
   /// The figures of the whole tensor.
   package func summary() -> TensorError {
     var total = QuantizationKernel.TileResult()

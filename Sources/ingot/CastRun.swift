@@ -46,6 +46,13 @@ struct CastRun {
         object.value(plan.file.tensors.count)
         object.key("seconds")
         object.value(seconds)
+        object.key("phases")
+        object.object { phases in
+          for (name, seconds) in caster.phases.all {
+            phases.key(name)
+            phases.value(seconds)
+          }
+        }
       }
       print(writer.text)
     } else {
@@ -54,6 +61,15 @@ struct CastRun {
         "\(output): \(plan.file.tensors.count) tensors, \(Format.bytes(plan.file.fileBytes)) "
           + "from \(Format.bytes(sourceBytes)) of weights in "
           + String(format: "%.2f s", seconds) + " (\(rate)/s)")
+      if !common.quiet { print(phaseLine) }
     }
+  }
+
+  /// Where the time went; phases that did not happen are left out.
+  private var phaseLine: String {
+    let phases = caster.phases.all.filter { $0.seconds > 0 }.map { phase in
+      "\(phase.name) " + String(format: "%.2f s", phase.seconds)
+    }
+    return "Time of all threads: " + phases.joined(separator: ", ")
   }
 }

@@ -58,6 +58,10 @@ typedef struct ingot_quantize_result {
   int32_t outlier_groups;
   /// Groups with weights other than zero whose scale is stored as zero.
   int32_t vanished_groups;
+  /// Ticks of the processor's clock in the search for scales and in encoding, of a sample of the
+  /// groups: for their proportion. Zero where there is no such clock.
+  int64_t search_ticks;
+  int64_t encode_ticks;
   /// The first fault in order of groups, then rows; nothing else is valid when there is one.
   int32_t fault;
   int32_t fault_row;
