@@ -25,7 +25,7 @@ enum ByteAlphabet {
   ///
   /// An entry with any character outside the alphabet stands for its own UTF-8 bytes, as the
   /// reference's decoder has it.
-  static func bytes(of entry: [UInt8]) -> [UInt8] {
+  static func bytes(of entry: ArraySlice<UInt8>) -> [UInt8] {
     var output: [UInt8] = []
     output.reserveCapacity(entry.count)
     var isInAlphabet = true
@@ -37,7 +37,7 @@ enum ByteAlphabet {
       if isInAlphabet { output.append(UInt8(byte)) }
       position += length
     }
-    return isInAlphabet ? output : entry
+    return isInAlphabet ? output : Array(entry)
   }
 
   /// The entry that stands for one byte.

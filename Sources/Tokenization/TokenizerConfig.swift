@@ -46,7 +46,9 @@ struct TokenizerConfig {
   ) throws(IngotError) -> [TokenizerDefinition.AddedToken] {
     var cursor = try JSONCursor(bytes)
     var tokens: [TokenizerDefinition.AddedToken] = []
-    for (entry, id) in try TokenizerJSON.vocabulary(&cursor) {
+    let entries = try TokenizerJSON.vocabulary(&cursor)
+    for (place, id) in entries.ids.enumerated() {
+      let entry = Array(entries.texts[place])
       let isSpecial = special.contains(entry)
       tokens.append(
         TokenizerDefinition.AddedToken(

@@ -21,10 +21,10 @@ extension TokenizerDefinition {
     var merger = BytePairMerger(tables: try TokenizerTables(blob: bytes.bytes))
     var pieces: [Int] = []
     var encoded: [Int] = []
-    for (id, token) in tokens.enumerated() {
-      guard let token, !token.isEmpty else { continue }
+    for id in 0..<tokenCount {
+      guard let token = token(id), !token.isEmpty else { continue }
       encoded.removeAll(keepingCapacity: true)
-      merger.encode(token.indices, of: token.span, into: &encoded)
+      merger.encode(token, of: tokenBytes.span, into: &encoded)
       if encoded == [id] { pieces.append(id) }
     }
     return pieces
@@ -113,8 +113,8 @@ private struct TokenizerBlobWriter {
   ) throws(IngotError) {
     var entries = HashTable.Entries(free: [0, TokenizerLayout.noToken])
     for id in ids {
-      guard let token = definition.tokens[id] else { continue }
-      let hash = TokenizerLayout.hash(token.span, token.indices)
+      guard let token = definition.token(id) else { continue }
+      let hash = TokenizerLayout.hash(definition.tokenBytes.span, token)
       entries.append(hash: hash, UInt32(truncatingIfNeeded: hash >> 32), UInt32(id))
       layout.longestPiece = max(layout.longestPiece, token.count)
     }
@@ -134,12 +134,13 @@ private struct TokenSections {
   init(_ definition: TokenizerDefinition) {
     var addedByID: [Int: TokenizerDefinition.AddedToken] = [:]
     for token in definition.addedTokens { addedByID[token.id] = token }
-    for (id, token) in definition.tokens.enumerated() {
+    for id in 0..<definition.tokenCount {
+      let token = definition.token(id).map { definition.tokenBytes[$0] }
       var flag: UInt8 = token == nil ? 0 : TokenizerLayout.TokenFlag.defined
       if let added = addedByID[id] {
         flag |= TokenizerLayout.TokenFlag.defined | TokenizerLayout.TokenFlag.added
         if added.isSpecial { flag |= TokenizerLayout.TokenFlag.special }
-        bytes += token ?? ByteAlphabet.bytes(of: added.searchedText(Normalizer()))
+        bytes += token ?? ByteAlphabet.bytes(of: added.searchedText(Normalizer())[...])[...]
       } else if let token {
         bytes += token
       }

@@ -42,8 +42,8 @@ extension TokenizerDefinition {
 
 /// What the files say, before it is checked as a whole.
 struct TokenizerParts {
-  var vocabulary: [(entry: [UInt8], id: Int)] = []
-  var merges: [(left: [UInt8], right: [UInt8])] = []
+  var vocabulary = VocabularyEntries()
+  var merges = MergePairs()
   var addedTokens = AddedTokenList()
 }
 
@@ -160,11 +160,11 @@ struct TokenizerFolder {
 
 /// `merges.txt`: a version line, then one pair a line.
 enum MergesFile {
-  static func parse(_ bytes: [UInt8]) throws(IngotError) -> [(left: [UInt8], right: [UInt8])] {
+  static func parse(_ bytes: [UInt8]) throws(IngotError) -> MergePairs {
     if let bad = UTF8Check.firstInvalidOffset(in: bytes) {
       throw IngotError("tokenizer.merges", "is not well-formed UTF-8", offset: bad)
     }
-    var merges: [(left: [UInt8], right: [UInt8])] = []
+    var merges = MergePairs()
     var start = 0
     while start < bytes.count {
       let end = bytes[start...].firstIndex(of: UInt8(ascii: "\n")) ?? bytes.count
@@ -176,7 +176,7 @@ enum MergesFile {
           throw IngotError(
             "tokenizer.merges", "a line is not two tokens and one space", offset: start)
         }
-        merges.append(pair)
+        merges.append(pair.left, pair.right)
       }
       start = end + 1
     }
@@ -184,9 +184,13 @@ enum MergesFile {
   }
 
   /// Both halves of `left right`, or nil when there is not exactly one space between two texts.
-  static func pair(_ line: ArraySlice<UInt8>) -> (left: [UInt8], right: [UInt8])? {
-    let parts = line.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false)
-    guard parts.count == 2, !parts[0].isEmpty, !parts[1].isEmpty else { return nil }
-    return (Array(parts[0]), Array(parts[1]))
+  static func pair(
+    _ line: ArraySlice<UInt8>
+  ) -> (left: ArraySlice<UInt8>, right: ArraySlice<UInt8>)? {
+    let space = UInt8(ascii: " ")
+    guard let middle = line.firstIndex(of: space) else { return nil }
+    let (left, right) = (line[..<middle], line[(middle + 1)...])
+    guard !left.isEmpty, !right.isEmpty, !right.contains(space) else { return nil }
+    return (left, right)
   }
 }

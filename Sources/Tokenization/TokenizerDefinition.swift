@@ -51,8 +51,6 @@ package struct TokenizerDefinition: Sendable {
 
   /// Ids are below this; some may have no token.
   package let tokenCount: Int
-  /// The bytes of each token of the base vocabulary, by id; nil where there is none.
-  let tokens: [[UInt8]?]
   /// The id of each byte.
   let byteTokens: [UInt32]
   /// By rank, lowest first.
@@ -61,51 +59,65 @@ package struct TokenizerDefinition: Sendable {
   package let addedTokens: [AddedToken]
   /// The Jinja text of the chat template, when the files have one; `ChatTemplate` recognises it.
   package internal(set) var chatTemplateSource: String?
+  /// The bytes of the tokens of the base vocabulary, in its order.
+  private let texts: ByteStrings
+  /// Where in `texts` the token of each id is; −1 where there is none.
+  private let places: [Int32]
 
   /// - Parameters:
-  ///   - vocabulary: entries in the byte alphabet (a space is `Ġ`) and their ids. Every single
-  ///     byte must be among them.
-  ///   - merges: pairs of entries in order of rank. A pair that comes again counts where it comes
-  ///     last, as in the reference.
+  ///   - vocabulary: every single byte must be among its entries.
+  ///   - merges: a pair that comes again counts where it comes last, as in the reference.
   ///   - addedTokens: may repeat entries of the vocabulary with the same id.
   /// - Throws: `tokenizer.vocabulary`, `tokenizer.merges`, `tokenizer.addedTokens`.
+  init(
+    vocabulary: VocabularyEntries, merges: MergePairs, addedTokens: [AddedToken]
+  ) throws(IngotError) {
+    let index = try Self.index(vocabulary)
+    tokenCount = (vocabulary.ids + addedTokens.map(\.id)).max().map { $0 + 1 } ?? 0
+    self.merges = try Self.resolve(merges, vocabulary, index)
+    self.addedTokens = try Self.checked(addedTokens, vocabulary, index)
+    byteTokens = try Self.byteTokens(vocabulary, index)
+    var texts = ByteStrings()
+    var places = [Int32](repeating: -1, count: tokenCount)
+    for (place, id) in vocabulary.ids.enumerated() {
+      texts.append(ByteAlphabet.bytes(of: vocabulary.texts[place]))
+      places[id] = Int32(place)
+    }
+    self.texts = texts
+    self.places = places
+  }
+
+  /// A small vocabulary, written out.
   package init(
     vocabulary: [(entry: [UInt8], id: Int)], merges: [(left: [UInt8], right: [UInt8])],
     addedTokens: [AddedToken]
   ) throws(IngotError) {
-    let ids = try Self.index(vocabulary)
-    tokenCount = (vocabulary.map(\.id) + addedTokens.map(\.id)).max().map { $0 + 1 } ?? 0
-    self.merges = try Self.resolve(merges, ids)
-    self.addedTokens = try Self.checked(addedTokens, vocabulary, ids)
-    byteTokens = try Self.byteTokens(ids)
-    var tokens = [[UInt8]?](repeating: nil, count: tokenCount)
-    for (entry, id) in vocabulary { tokens[id] = ByteAlphabet.bytes(of: entry) }
-    self.tokens = tokens
+    var entries = VocabularyEntries()
+    for (entry, id) in vocabulary { entries.append(entry, id: id) }
+    var pairs = MergePairs()
+    for (left, right) in merges { pairs.append(left, right) }
+    try self.init(vocabulary: entries, merges: pairs, addedTokens: addedTokens)
   }
-}
 
-/// Bytes as a key. Strings would not do: `==` takes canonically equivalent ones for the same.
-private struct TokenText: Hashable {
-  let bytes: [UInt8]
+  /// The bytes of all tokens of the base vocabulary.
+  var tokenBytes: [UInt8] { texts.bytes }
 
-  init(_ bytes: [UInt8]) { self.bytes = bytes }
-
-  /// All at once, which is several times faster than an array's own byte by byte.
-  func hash(into hasher: inout Hasher) {
-    bytes.withUnsafeBytes { hasher.combine(bytes: $0) }
+  /// Where in `tokenBytes` the token of an id is; nil where there is none.
+  func token(_ id: Int) -> Range<Int>? {
+    places[id] < 0 ? nil : texts.range(Int(places[id]))
   }
 }
 
 // MARK: Checks
 
 extension TokenizerDefinition {
-  private static func index(
-    _ vocabulary: [(entry: [UInt8], id: Int)]
-  ) throws(IngotError) -> [TokenText: UInt32] {
-    var ids: [TokenText: UInt32] = Dictionary(minimumCapacity: vocabulary.count)
+  private static func index(_ vocabulary: VocabularyEntries) throws(IngotError) -> VocabularyIndex {
+    // Ids are distinct and bounded, so no more entries than this get in.
+    var index = VocabularyIndex(
+      vocabulary.texts, capacity: min(vocabulary.ids.count, TokenizerLayout.maximumTokens))
     var isUsed: [Bool] = []
-    for (entry, id) in vocabulary {
-      try checkID(id, of: entry)
+    for (place, id) in vocabulary.ids.enumerated() {
+      try checkID(id, of: vocabulary.texts[place])
       if id >= isUsed.count {
         isUsed += Array(repeating: false, count: max(id + 1, isUsed.count * 2) - isUsed.count)
       }
@@ -113,14 +125,15 @@ extension TokenizerDefinition {
         throw IngotError("tokenizer.vocabulary", "the id \(id) is given to two tokens")
       }
       isUsed[id] = true
-      guard ids.updateValue(UInt32(id), forKey: TokenText(entry)) == nil else {
-        throw IngotError("tokenizer.vocabulary", "the token \(shown(entry)) comes twice")
+      guard index.insert(place) else {
+        throw IngotError(
+          "tokenizer.vocabulary", "the token \(shown(vocabulary.texts[place])) comes twice")
       }
     }
-    return ids
+    return index
   }
 
-  static func checkID(_ id: Int, of entry: [UInt8]) throws(IngotError) {
+  static func checkID(_ id: Int, of entry: some Collection<UInt8>) throws(IngotError) {
     guard (0..<TokenizerLayout.maximumTokens).contains(id) else {
       throw IngotError(
         "tokenizer.vocabulary",
@@ -129,50 +142,58 @@ extension TokenizerDefinition {
   }
 
   private static func resolve(
-    _ merges: [(left: [UInt8], right: [UInt8])], _ ids: [TokenText: UInt32]
+    _ merges: MergePairs, _ vocabulary: VocabularyEntries, _ index: VocabularyIndex
   ) throws(IngotError) -> [Merge] {
     guard merges.count <= TokenizerLayout.maximumMerges else {
       throw IngotError("tokenizer.merges", "there are \(merges.count) merges, too many")
     }
+    let bytes = merges.texts.bytes
     var resolved: [Merge] = []
     resolved.reserveCapacity(merges.count)
-    for (rank, (left, right)) in merges.enumerated() {
-      func id(_ entry: [UInt8]) throws(IngotError) -> UInt32 {
-        guard let id = ids[TokenText(entry)] else {
+    for rank in 0..<merges.count {
+      func id(_ entry: Range<Int>) throws(IngotError) -> UInt32 {
+        guard let place = index.find(bytes, entry) else {
+          let (left, right) = (bytes[merges.left(rank)], bytes[merges.right(rank)])
           throw IngotError(
             "tokenizer.merges",
-            "merge \(rank) (\(shown(left)) \(shown(right))) needs the token \(shown(entry)), "
-              + "which the vocabulary lacks")
+            "merge \(rank) (\(shown(left)) \(shown(right))) needs the token "
+              + "\(shown(bytes[entry])), which the vocabulary lacks")
         }
-        return id
+        return UInt32(vocabulary.ids[place])
       }
-      resolved.append(Merge(left: try id(left), right: try id(right), merged: try id(left + right)))
+      resolved.append(
+        Merge(
+          left: try id(merges.left(rank)), right: try id(merges.right(rank)),
+          merged: try id(merges.merged(rank))))
     }
     return resolved
   }
 
-  private static func byteTokens(_ ids: [TokenText: UInt32]) throws(IngotError) -> [UInt32] {
+  private static func byteTokens(
+    _ vocabulary: VocabularyEntries, _ index: VocabularyIndex
+  ) throws(IngotError) -> [UInt32] {
     var tokens: [UInt32] = []
     for byte in UInt8.min...UInt8.max {
-      guard let id = ids[TokenText(ByteAlphabet.entry(of: byte))] else {
+      let entry = ByteAlphabet.entry(of: byte)
+      guard let place = index.find(entry, entry.indices) else {
         throw IngotError(
           "tokenizer.vocabulary",
           "the vocabulary has no token for the byte \(byte), so some text could not be encoded",
           advice: "Only byte-level vocabularies with all 256 bytes are supported.")
       }
-      tokens.append(id)
+      tokens.append(UInt32(vocabulary.ids[place]))
     }
     return tokens
   }
 
   private static func checked(
-    _ added: [AddedToken], _ vocabulary: [(entry: [UInt8], id: Int)], _ ids: [TokenText: UInt32]
+    _ added: [AddedToken], _ vocabulary: VocabularyEntries, _ index: VocabularyIndex
   ) throws(IngotError) -> [AddedToken] {
     guard added.count <= TokenizerLayout.maximumAddedTokens else {
       throw IngotError("tokenizer.addedTokens", "there are \(added.count) added tokens, too many")
     }
-    let vocabularyIDs = Set(vocabulary.map(\.id))
-    var seenContents: Set<TokenText> = []
+    let vocabularyIDs = Set(vocabulary.ids)
+    var seenContents: Set<[UInt8]> = []
     var seenIDs: Set<Int> = []
     for token in added {
       let content = Array(token.content.utf8)
@@ -184,13 +205,13 @@ extension TokenizerDefinition {
         throw fault(
           "has \(content.count) bytes; 1 to \(TokenizerLayout.maximumAddedTokenBytes) can be")
       }
-      guard seenContents.insert(TokenText(content)).inserted else { throw fault("comes twice") }
+      guard seenContents.insert(content).inserted else { throw fault("comes twice") }
       guard seenIDs.insert(token.id).inserted else {
         throw fault("has the id \(token.id) of another added token")
       }
-      if let id = ids[TokenText(content)] {
-        guard id == token.id else {
-          throw fault("has id \(token.id), but \(id) in the vocabulary")
+      if let place = index.find(content, content.indices) {
+        guard vocabulary.ids[place] == token.id else {
+          throw fault("has id \(token.id), but \(vocabulary.ids[place]) in the vocabulary")
         }
       } else if vocabularyIDs.contains(token.id) {
         throw fault("has the id \(token.id) of another token")
@@ -200,7 +221,7 @@ extension TokenizerDefinition {
   }
 
   /// A token for a message, cut when it is long.
-  static func shown(_ entry: [UInt8]) -> String {
+  static func shown(_ entry: some Collection<UInt8>) -> String {
     let text = String(decoding: entry.prefix(40), as: UTF8.self)
     return "\"\(text)\(entry.count > 40 ? "…" : "")\""
   }

@@ -105,10 +105,10 @@ extension TokenizerJSON {
   /// An object of tokens and ids.
   static func vocabulary(
     _ cursor: inout JSONCursor
-  ) throws(IngotError) -> [(entry: [UInt8], id: Int)] {
-    var entries: [(entry: [UInt8], id: Int)] = []
+  ) throws(IngotError) -> VocabularyEntries {
+    var entries = VocabularyEntries()
     try cursor.object { (name, cursor) throws(IngotError) in
-      entries.append((Array(name.utf8), try cursor.integer()))
+      entries.append(name.utf8, id: try cursor.integer())
     }
     return entries
   }
@@ -116,23 +116,23 @@ extension TokenizerJSON {
   /// An array of `"left right"` or of `["left", "right"]`, which newer files have.
   private static func merges(
     _ cursor: inout JSONCursor
-  ) throws(IngotError) -> [(left: [UInt8], right: [UInt8])] {
-    var merges: [(left: [UInt8], right: [UInt8])] = []
+  ) throws(IngotError) -> MergePairs {
+    var merges = MergePairs()
     try cursor.array { (index, cursor) throws(IngotError) in
-      var halves: [[UInt8]] = []
+      var halves: [ArraySlice<UInt8>] = []
       if try cursor.peek() == .string {
         let line = Array(try cursor.string().utf8)
         halves = MergesFile.pair(line[...]).map { [$0.left, $0.right] } ?? []
       } else {
         try cursor.array { (_, cursor) throws(IngotError) in
-          halves.append(Array(try cursor.string().utf8))
+          halves.append(Array(try cursor.string().utf8)[...])
         }
       }
       guard halves.count == 2 else {
         throw IngotError(
           "tokenizer.merges", "merge \(index) is not two tokens", offset: cursor.offset)
       }
-      merges.append((halves[0], halves[1]))
+      merges.append(halves[0], halves[1])
     }
     return merges
   }
