@@ -69,13 +69,40 @@ static int32_t ingot_activation_order_scalar(int64_t tokens, int64_t group) {
   return INGOT_BY_TOKEN;
 }
 
+/// The integers of one group of a row, as `ingot_weight` has them one by one.
+static void ingot_group_weights(
+    const ingot_tiled *w, const uint8_t *tile, int64_t row, int64_t group, int32_t *out) {
+  if (w->kind == INGOT_INT8) {
+    const uint8_t *atoms = tile + w->code_offset + group * w->group * INGOT_LANES + row * 4;
+    for (int64_t i = 0; i < w->group; i++) out[i] = (int8_t)atoms[i / 4 * 64 + i % 4];
+    return;
+  }
+  const int64_t half = w->group / 2;
+  const uint8_t *atoms = tile + w->code_offset + group * half * INGOT_LANES + row * 4;
+  for (int64_t i = 0; i < half; i++) {
+    const uint8_t byte = atoms[i / 4 * 64 + i % 4];
+    out[i] = byte & 15;
+    out[half + i] = byte >> 4;
+  }
+  const int32_t offset =
+      w->kind == INGOT_INT4 ? 8
+      : w->kind == INGOT_INT4Z ? tile[w->zero_offset + group * INGOT_LANES + row]
+                               : 0;
+  for (int64_t i = 0; i < w->group; i++) out[i] -= offset;
+  if (w->kind == INGOT_CB4)
+    for (int64_t i = 0; i < w->group; i++) out[i] = (int8_t)w->payload[out[i]];
+}
+
 void ingot_dequantize_row(const ingot_tiled *w, int64_t row, float *out) {
   const uint8_t *tile = ingot_tile(w, row / INGOT_LANES);
   const float tensor_scale = ingot_tensor_scale(w);
   row %= INGOT_LANES;
-  for (int64_t c = 0; c < w->columns; c++) {
-    const float scale = ingot_group_scale(w, tile, c / w->group * INGOT_LANES + row);
-    out[c] = (float)ingot_weight(w, tile, row, c) * scale * tensor_scale;
+  for (int64_t group = 0; group < w->columns / w->group; group++) {
+    const float scale = ingot_group_scale(w, tile, group * INGOT_LANES + row);
+    int32_t weights[INGOT_BLOCK];
+    ingot_group_weights(w, tile, row, group, weights);
+    for (int64_t i = 0; i < w->group; i++)
+      out[group * w->group + i] = (float)weights[i] * scale * tensor_scale;
   }
 }
 

@@ -116,7 +116,13 @@ struct Verify: ParsableCommand {
       candidate: IngotWeights(models.candidate.file), pool: pool,
       cacheFormat: runtime.cacheFormat, pairs: Array(models.pairs.prefix(scope.attributePairs)),
       slotSize: scope.likelihoodSlots.first ?? 8, damaged: models.damagedTensors)
-    guard scope.attribute else { return try run.weights() }
+    guard scope.attribute else {
+      let progress = Progress(
+        "comparing weights", total: models.reference.file.configuration.tensors.count,
+        unit: .items("tensors"), quiet: output.quiet)
+      defer { progress.finish() }
+      return try run.weights { progress.advance(1) }
+    }
     var progress: Progress?
     defer { progress?.finish() }
     return try run.run { done, steps in
@@ -167,7 +173,7 @@ struct Verify: ParsableCommand {
     }
     if let path = output.report { try OutputFile.write(Array(report.html.utf8), to: path) }
     if let path = output.markdown { try OutputFile.write(Array(report.markdown.utf8), to: path) }
-    if !output.quiet { print(VerdictText(report).text) }
+    print(output.quiet ? report.verdict.rawValue : VerdictText(report).text)
     guard report.verdict == .pass else { throw ExitCode(1) }
   }
 }

@@ -43,14 +43,16 @@ package struct AttributionRun {
   }
 
   /// Only the weights themselves, tensor by tensor: no forward is run.
-  package func weights() throws(IngotError) -> Attribution {
-    Attribution(tensors: try comparedTensors().sorted(by: Self.costsMore))
+  ///
+  /// - Parameter progress: called after each of the model's tensors.
+  package func weights(progress: () -> Void = {}) throws(IngotError) -> Attribution {
+    Attribution(tensors: try comparedTensors(progress).sorted(by: Self.costsMore))
   }
 
   /// - Parameter progress: called with the number of finished steps of `steps`.
   package func run(progress: (_ done: Int, _ steps: Int) -> Void) throws(IngotError) -> Attribution
   {
-    var tensors = try comparedTensors()
+    var tensors = try comparedTensors({})
     let exchanged = indicesToExchange(tensors)
     let steps = exchanged.count + 2
     let parts = try parts()
@@ -186,7 +188,9 @@ package struct AttributionRun {
 
   // MARK: Tensors
 
-  private func comparedTensors() throws(IngotError) -> [Attribution.Tensor] {
+  private func comparedTensors(
+    _ progress: () -> Void
+  ) throws(IngotError) -> [Attribution.Tensor] {
     var all: [Attribution.Tensor] = []
     for tensor in reference.configuration.tensors {
       var compared =
@@ -194,6 +198,7 @@ package struct AttributionRun {
         ? try comparedMatrix(tensor.name) : try comparedVector(tensor.name)
       compared.isDamaged = damaged.contains(tensor.name)
       all.append(compared)
+      progress()
     }
     return all
   }
