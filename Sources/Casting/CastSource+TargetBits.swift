@@ -14,7 +14,7 @@ extension CastSource {
     let indices = Dictionary(
       tensors.indices.map { (tensors[$0].name, $0) }, uniquingKeysWith: { first, _ in first })
     var current: String?
-    let sensitivity = WeightSensitivity { (tensor, rows) throws(IngotError) in
+    let sensitivity = WeightSensitivity(of: configuration) { (tensor, rows) throws(IngotError) in
       if tensor.name != current { progress() }
       current = tensor.name
       guard let index = indices[tensor.name] else { return [] }

@@ -24,7 +24,8 @@ extension Recipe {
   ///
   /// Starts with every matrix as small as it gets and takes the steps that save most error per
   /// byte first, each along the tensor's own lower convex hull of error over bytes: the greedy
-  /// solution of the multiple-choice knapsack, off the best by less than one step.
+  /// solution of the multiple-choice knapsack. One large step that does not fit any more can be worth
+  /// many small ones (a head of a tenth of the weights), so each step is also tried as the first.
   ///
   /// - Throws: `recipe.targetBits` when even the smallest schemes are larger.
   package static func choose(
@@ -44,16 +45,22 @@ extension Recipe {
         "recipe.targetBits", "\(targetBits) bits per weight are not enough for this model",
         advice: "Its smallest form takes \(bits).")
     }
-    let levels = climb(ladders.map(\.steps), from: least, to: budget.bytes(targetBits))
+    let levels = best(ladders.map(\.steps), from: least, to: budget.bytes(targetBits))
     let chosen = zip(ladders, levels).map { (name: $0.name, action: $0.steps[$1].action) }
     return recipe("target-\(targetBits)", chosen)
   }
 
   /// One way to store a tensor.
-  struct Choice {
-    let action: Action
-    let bytes: Int
-    let error: Double
+  package struct Choice {
+    package let action: Action
+    package let bytes: Int
+    package let error: Double
+
+    package init(action: Action, bytes: Int, error: Double) {
+      self.action = action
+      self.bytes = bytes
+      self.error = error
+    }
   }
 
   /// What does not depend on the choice.
@@ -125,17 +132,49 @@ extension Recipe {
     return bytes > 0 ? (smaller.error - larger.error) / bytes : .infinity
   }
 
-  /// How far up its ladder each tensor gets.
-  private static func climb(_ ladders: [[Choice]], from least: Int, to limit: Double) -> [Int] {
-    var levels = [Int](repeating: 0, count: ladders.count)
-    var bytes = least
-    var steps: [(tensor: Int, level: Int, saving: Double)] = []
+  /// A tensor going one choice up its ladder.
+  private struct Step {
+    let tensor: Int
+    let level: Int
+    let saving: Double
+  }
+
+  /// How far up its ladder each tensor gets: the least total error of `climb` from every start.
+  package static func best(_ ladders: [[Choice]], from least: Int, to limit: Double) -> [Int] {
+    var steps: [Step] = []
     for (tensor, ladder) in ladders.enumerated() {
       for level in ladder.indices.dropFirst() {
-        steps.append((tensor, level, saving(ladder[level - 1], ladder[level])))
+        steps.append(
+          Step(tensor: tensor, level: level, saving: saving(ladder[level - 1], ladder[level])))
       }
     }
     steps.sort { ($1.saving, $0.tensor, $0.level) < ($0.saving, $1.tensor, $1.level) }
+    func error(_ levels: [Int]) -> Double {
+      zip(ladders, levels).reduce(0) { $0 + $1.0[$1.1].error }
+    }
+    var best = climb(ladders, steps, first: nil, from: least, to: limit)
+    var leastError = error(best)
+    for step in steps {
+      let growth = ladders[step.tensor][step.level].bytes - ladders[step.tensor][0].bytes
+      guard Double(least + growth) <= limit, best[step.tensor] < step.level else { continue }
+      let other = climb(ladders, steps, first: step, from: least, to: limit)
+      let otherError = error(other)
+      guard otherError < leastError else { continue }
+      (best, leastError) = (other, otherError)
+    }
+    return best
+  }
+
+  /// Takes `first`, which fits, with all below it, and then every step that still fits, in order.
+  private static func climb(
+    _ ladders: [[Choice]], _ steps: [Step], first: Step?, from least: Int, to limit: Double
+  ) -> [Int] {
+    var levels = [Int](repeating: 0, count: ladders.count)
+    var bytes = least
+    if let first {
+      levels[first.tensor] = first.level
+      bytes += ladders[first.tensor][first.level].bytes - ladders[first.tensor][0].bytes
+    }
     for step in steps where levels[step.tensor] == step.level - 1 {
       let ladder = ladders[step.tensor]
       let growth = ladder[step.level].bytes - ladder[step.level - 1].bytes

@@ -1,11 +1,15 @@
+package import Architecture
 package import Bytes
 package import Tensors
 
 /// Sensitivity by the weights alone: the noise a linear layer adds to its output, relative to the
-/// output, when inputs are white. That is the squared relative error of its weights.
+/// output, when inputs are white, times what such noise does where the tensor is.
 ///
-/// Every tensor counts the same whatever its size, because each adds its noise to the same
-/// residual stream; a small tensor's noise is cheaper to remove. Measured on a sample of rows.
+/// The noise is the squared relative error of the tensor's weights, measured on a sample of rows.
+/// A layer's tensors count the same whatever their size, because each adds its noise to the same
+/// residual stream; the head's noise reaches the logits whole. Measured on a trained checkpoint of 6
+/// layers (GSM8K, 64 pairs, KL divergence when one kind of tensor at a time goes from 4 to 8 bits):
+/// head 2.1e-3, embedding 3.6e-4, a tensor of a layer 5e-6 to 3.3e-5, 2.1e-5 in the mean.
 package struct WeightSensitivity: SensitivitySource {
   /// Tiles of 16 rows that stand for a tensor.
   static let sampledTiles = 8
@@ -13,8 +17,21 @@ package struct WeightSensitivity: SensitivitySource {
   /// Reads rows of a tensor, row-major.
   package typealias Reader = (TensorDescription, Range<Int>) throws(IngotError) -> [UInt8]
   private let read: Reader
+  private let model: ModelConfiguration
 
-  package init(reading read: @escaping Reader) { self.read = read }
+  package init(of model: ModelConfiguration, reading read: @escaping Reader) {
+    self.model = model
+    self.read = read
+  }
+
+  /// What noise in a tensor does to the logits, relative to noise in the head.
+  private func weight(of tensor: TensorDescription) -> Double {
+    switch tensor.name {
+    case ModelConfiguration.headName: 1
+    case ModelConfiguration.embeddingName: model.tiesEmbeddings ? 1 : 1.0 / 6
+    default: 1 / (16 * Double(max(model.layerCount, 1)))
+    }
+  }
 
   package func error(
     of tensor: TensorDescription, in scheme: QuantizationScheme
@@ -36,7 +53,7 @@ package struct WeightSensitivity: SensitivitySource {
     }
     var quantizer = try TensorQuantizer(
       layout: layout, method: .search, sourceType: tensor.elementType, name: tensor.name)
-    return try quantizer.relativeError(ofAllRows: sample)
+    return try weight(of: tensor) * quantizer.relativeError(ofAllRows: sample)
   }
 }
 

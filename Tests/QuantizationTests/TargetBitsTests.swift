@@ -60,6 +60,19 @@ import Testing
     #expect(others.allSatisfy { $0.bitsPerWeight < bits })
   }
 
+  /// The first tensor's step saves most error, but less per byte than the second's, after which it
+  /// does not fit any more.
+  @Test func aLargeStepIsNotCrowdedOutByASmallOne() {
+    func ladder(_ steps: (bytes: Int, error: Double)...) -> [Recipe.Choice] {
+      steps.map { Recipe.Choice(action: .keep, bytes: $0.bytes, error: $0.error) }
+    }
+    let ladders = [ladder((10, 10), (110, 0)), ladder((10, 3), (30, 0)), ladder((10, 1), (15, 0))]
+    #expect(Recipe.best(ladders, from: 30, to: 140) == [1, 0, 1])
+    #expect(Recipe.best(ladders, from: 30, to: 100) == [0, 1, 1])
+    #expect(Recipe.best(ladders, from: 30, to: 160) == [1, 1, 1])
+    #expect(Recipe.best(ladders, from: 30, to: 30) == [0, 0, 0])
+  }
+
   @Test func aBudgetBelowTheSmallestSchemesIsRefused() {
     let error = #expect(throws: IngotError.self) { try Self.choose(4) }
     #expect(error?.code == "recipe.targetBits")
@@ -68,10 +81,12 @@ import Testing
 
   @Test func weightsAreMeasuredOnASample() throws {
     let weights = Weights.gaussian(rows: 300, columns: 256)
-    let source = WeightSensitivity { (_, rows) throws(IngotError) in
+    let source = WeightSensitivity(of: RecipeTests.model) { (_, rows) throws(IngotError) in
       Array(weights.bytes[rows.lowerBound * 512..<rows.upperBound * 512])
     }
-    let tensor = (name: "t", shape: [300, 256], elementType: ElementType.bfloat16)
+    let tensor = (
+      name: ModelConfiguration.headName, shape: [300, 256], elementType: ElementType.bfloat16
+    )
     for (name, low, high) in [("cb4-g16", 0.060, 0.066), ("int8-g32", 0.0044, 0.0054)] {
       let scheme = try #require(QuantizationScheme(name: name))
       let error = try source.error(of: tensor, in: scheme)

@@ -34,7 +34,11 @@ except ImportError as missing:
     sys.exit(0)
 
 PEERS = ["Q8_0", "Q5_K_M", "Q4_K_M", "Q4_K_S", "Q4_0", "IQ4_NL", "IQ4_XS"]
-OURS = ["int8-g32", "int8", "int8-g128", "int4", "cb4-g16", "cb4-g32", "cb4-g64", "int4-g32"]
+# Schemes, the mixed default, and what `--target-bits` chooses within the size of a peer.
+OURS = [
+    "int8-g32", "int8", "int8-g128", "int4", "4.92", "4.79", "4.77", "4.65", "4.55", "cb4-g16",
+    "cb4-g32", "cb4-g64", "int4-g32",
+]
 # How llama.cpp names the tensors of a Qwen3 layer.
 LAYER_NAMES = {
     "input_layernorm": "attn_norm", "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k",
@@ -191,15 +195,15 @@ def of_llama(work, checkpoint, texts):
         path = work / f"{kind}.gguf"
         quantize(full, path, kind)
         figures = compare(reference, score(LlamaModel(path, longest), texts), texts)
-        yield kind, *row(f"`{kind}`", bits_of(path), f"{figures[0]:.1e} | ", *figures)
+        yield kind, *row(f"`{kind}`", bits_of(path), f"{figures[0]:.2e} | ", *figures)
 
 
 def of_ingot(work, ingot, model, pairs, limit):
     for recipe in OURS:
         path = str(work / f"{recipe}.ingot")
+        chosen = ["--target-bits" if recipe[0].isdigit() else "--recipe", recipe]
         subprocess.run(
-            [ingot, "quantize", model, path, "--recipe", recipe, "--quiet"], check=True,
-            capture_output=True)
+            [ingot, "quantize", model, path, *chosen, "--quiet"], check=True, capture_output=True)
         reports = []
         for arithmetic in ("quantized", "dequantized"):
             report = work / f"{recipe}-{arithmetic}.json"
@@ -212,8 +216,8 @@ def of_ingot(work, ingot, model, pairs, limit):
         change = reports[0]["likelihood"]["causal"]
         kl = [head["kl"]["mean"] for head in causal]
         yield recipe, *row(
-            f"**`{recipe}`**", reports[0]["inputs"]["candidate"]["bits_per_weight"],
-            f"{kl[0]:.1e} | {kl[1]:.1e}", max(kl), causal[0]["top1_agreement"],
+            f"**`{' '.join(chosen).removeprefix('--recipe ')}`**", reports[0]["inputs"]["candidate"]["bits_per_weight"],
+            f"{kl[0]:.2e} | {kl[1]:.2e}", max(kl), causal[0]["top1_agreement"],
             change["nll_difference"], change["standard_error"])
 
 
@@ -254,7 +258,7 @@ def main():
         except (OSError, ValueError, KeyError, subprocess.CalledProcessError) as problem:
             print(f"cannot read the input: {problem}", file=sys.stderr)
             return 2
-        print("| type | bits | KL causal | weights alone | top-1 | perplexity |")
+        print("| type | bits | KL | weights alone | top-1 | perplexity |")
         print("|---|---|---|---|---|---|")
         peers = list(of_llama(work, options.checkpoint, texts))
         ours = list(of_ingot(work, options.ingot, model, options.pairs, options.limit))
