@@ -4,7 +4,7 @@
     Tests/peers/results_table.py CHECKPOINT PAIRS [--limit 128] [--ingot PROGRAM]
 
 For each recipe: `quantize`, `verify` against the lossless file with int8 activations and with f32
-ones, and `generate` for the speed, three times, the median. Needs nothing beyond Python.
+ones, and `generate` for the speed. Needs nothing beyond Python.
 """
 
 import argparse
@@ -20,6 +20,7 @@ RECIPES = [
     "int8-g32", "int8", "int8-g128", "int4", "cb4-g16", "cb4-g32", "cb4-g64", "int4z-g32",
     "int4-g32", "int4-g64", "int4-g128",
 ]
+ROUNDS = 5
 HEAD = [
     "recipe", "file", "bits", "causal perplexity", "slot perplexity (k = 8)", "KL causal",
     "weights alone", "KL masked", "top-1 causal", "top-1 masked", "equal outputs", "tokens/s",
@@ -50,22 +51,27 @@ class Bench:
             "--json", report, "--quiet", *more)
         return json.loads(report.read_text())
 
+    def path(self, recipe):
+        return self.work / f"{recipe}.ingot"
+
     def speed(self, model):
-        """Tokens a second of ReFusion decoding; the median of three runs."""
-        rates = []
-        for _ in range(3):
-            lines = self.ingot(
-                "generate", model, "--pairs", self.options.pairs, "--limit", 64, *self.decoding,
-                "--json").splitlines()
-            answers = [json.loads(line) for line in lines]
-            tokens = sum(a["forwards"] * a["tokens_per_forward"] for a in answers)
-            rates.append(tokens / sum(a["seconds"] for a in answers))
-        return statistics.median(rates)
+        """Tokens a second of ReFusion decoding."""
+        lines = self.ingot(
+            "generate", model, "--pairs", self.options.pairs, "--limit", 64, *self.decoding,
+            "--json").splitlines()
+        answers = [json.loads(line) for line in lines]
+        tokens = sum(a["forwards"] * a["tokens_per_forward"] for a in answers)
+        return tokens / sum(a["seconds"] for a in answers)
+
+    def speeds(self, names):
+        """Medians of rounds in which the files take turns, since machines are not steady."""
+        rounds = [[self.speed(self.path(name)) for name in names] for _ in range(ROUNDS)]
+        return [statistics.median(rates) for rates in zip(*rounds)]
 
     def row(self, recipe):
-        path = self.work / f"{recipe}.ingot"
+        path = self.path(recipe)
         self.ingot(
-            "quantize", self.work / "model.ingot", path, "--recipe", recipe, "--quiet")
+            "quantize", self.path("model"), path, "--recipe", recipe, "--quiet")
         report = self.verified(path, "--decode-pairs", 32)
         alone = self.verified(path, "--decode-pairs", 0, "--arithmetic", "dequantized")
         likelihood, heads, decode = report["likelihood"], report["heads"], report["decode"]
@@ -84,7 +90,7 @@ class Bench:
             f"{heads['masked']['kl']['mean']:.1e}",
             f"{100 * heads['causal']['top1_agreement']:.2f} %",
             f"{100 * heads['masked']['top1_agreement']:.2f} %",
-            f"{decode['exact_outputs']}/{decode['prompts']}", f"{self.speed(path):.0f}",
+            f"{decode['exact_outputs']}/{decode['prompts']}",
         ]
 
 
@@ -105,12 +111,14 @@ def main():
     options = parse()
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(options, pathlib.Path(folder))
-        model = bench.work / "model.ingot"
+        model = bench.path("model")
         bench.ingot("convert", options.checkpoint, model, "--quiet")
-        print(f"bf16: {os.path.getsize(model) / 1e6:.2f} MB, {bench.speed(model):.0f} tokens/s\n")
+        rows = [bench.row(recipe) for recipe in RECIPES]
+        full, *speeds = bench.speeds(["model", *RECIPES])
+        print(f"bf16: {os.path.getsize(model) / 1e6:.2f} MB, {full:.0f} tokens/s\n")
         print("| " + " | ".join(HEAD) + " |\n|" + "---|" * len(HEAD))
-        for recipe in RECIPES:
-            print("| " + " | ".join(bench.row(recipe)) + " |", flush=True)
+        for row, speed in zip(rows, speeds):
+            print("| " + " | ".join(row) + f" | {speed:.0f} |")
 
 
 main()
