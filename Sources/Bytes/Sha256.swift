@@ -2,8 +2,8 @@ internal import CHashes
 
 /// SHA-256, piece by piece; its compression function is C's (`ingot_sha256.h`).
 ///
-/// Our own for the sake of the build: the library that we used before compiles 370 files of a TLS
-/// stack for this one function, which was most of the time from clone to first run.
+/// Our own for the sake of the build: swift-crypto compiles 370 files of a TLS stack for this one
+/// function, where all the rest of a build has 43.
 ///
 /// Source: FIPS 180-4, "Secure Hash Standard", sections 5.1.1 (padding), 5.3.3 (initial value) and
 /// 6.2.2. Tested against its examples and Python's `hashlib`.

@@ -21,10 +21,14 @@ package struct Caster: Sendable {
     statistics = StatisticsTable(count: plan.source.tensors.count)
   }
 
-  /// Source bytes the run will consume, hashing and surveys included.
+  /// Source bytes the run will consume, surveys included, and hashing that is not done yet.
   package var workBytes: Int {
-    let hashed = plan.source.parts.reduce(0) { $0 + ($1.checksum == nil ? $1.byteCount : 0) }
-    return plan.source.tensors.indices.reduce(hashed) { total, index in
+    let parts = plan.source.parts
+    let toHash = parts.indices.reduce(0) { total, part in
+      parts[part].checksum == nil
+        ? total + parts[part].byteCount - plan.source.hash(ofPart: part).done : total
+    }
+    return plan.source.tensors.indices.reduce(toHash) { total, index in
       let isSurveyed = plan.quantization(ofTensor: index)?.layout.scheme.kind == .cb4
       return total + plan.source.tensors[index].byteCount * (isSurveyed ? 2 : 1)
     }
