@@ -7,33 +7,32 @@
 extension FileReader {
   /// Lends bytes where the page cache has them, which saves the copy that `read` makes.
   ///
-  /// For bytes that are looked at once and soon: a file that shrinks or a disk that fails while
-  /// `body` looks is a signal, which `SignalGuard` turns into a message.
+  /// For bytes that are passed over once or a few times: a file that shrinks or a disk that fails
+  /// while `body` looks is a signal, which `SignalGuard` turns into a message.
   ///
-  /// - Throws: `file.shrank` when the file ends before the range does, `file.map` with the
-  ///   system's reason; and what `body` throws.
+  /// - Parameter passes: how often each byte of the file will be lent in all; pages wait for the
+  ///   next pass when it is near.
+  /// - Throws: `file.shrank` when the file ends before the range does, `file.map` and `file.read`
+  ///   with a reason; and what `body` throws.
   package func withMapping<Result>(
-    of range: Range<Int>, _ body: (UnsafeRawBufferPointer) throws(IngotError) -> Result
+    of range: Range<Int>, passes: Int = 1,
+    _ body: (UnsafeRawBufferPointer) throws(IngotError) -> Result
   ) throws(IngotError) -> Result {
     guard !range.isEmpty else { return try body(UnsafeRawBufferPointer(start: nil, count: 0)) }
     try requireBytes(upTo: range.upperBound)
-    // A mapping starts on a page.
-    let start = range.lowerBound & ~(Int(getpagesize()) - 1)
-    let length = range.upperBound - start
-    guard let address = mmap(nil, length, PROT_READ, Self.mappingFlags, descriptor, off_t(start)),
-      address != MAP_FAILED
-    else {
-      throw IngotError(
-        "file.map", "cannot be mapped: \(SystemCall.reason())", path: path,
-        offset: range.lowerBound)
+    return try mappedWindows().with(range, passes: passes, body)
+  }
+
+  /// Windows of the file whose pages are in the page table now.
+  package var residentWindows: Int { windows.withLock { $0?.mappedWindows ?? 0 } }
+
+  private func mappedWindows() throws(IngotError) -> FileWindows {
+    try windows.withLock { (windows) throws(IngotError) in
+      if let windows { return windows }
+      let fresh = try FileWindows(descriptor: descriptor, path: path, count: count)
+      windows = fresh
+      return fresh
     }
-    let mapped = UnsafeRawBufferPointer(start: address, count: length)
-    let registration = GuardedRegistry.mappings.register(path: path, range: mapped)
-    defer {
-      registration?.release()
-      munmap(address, length)
-    }
-    return try body(UnsafeRawBufferPointer(rebasing: mapped[(range.lowerBound - start)...]))
   }
 
   /// - Throws: `file.shrank`, or `file.read` when the file's length cannot be asked.
@@ -44,11 +43,4 @@ extension FileReader {
     }
     guard Int(status.st_size) >= end else { throw shrank(to: Int(status.st_size)) }
   }
-
-  #if canImport(Glibc)
-    /// All pages at once: one by one, their faults would cost what the copy did.
-    private static let mappingFlags = MAP_PRIVATE | Int32(MAP_POPULATE)
-  #else
-    private static let mappingFlags = MAP_PRIVATE
-  #endif
 }

@@ -1,3 +1,5 @@
+internal import Synchronization
+
 #if canImport(Glibc)
   import Glibc
 #else
@@ -15,6 +17,8 @@ package final class FileReader: Sendable {
   /// What tells this file from another one that is put in its place later.
   package let identity: Identity
   let descriptor: Int32
+  /// Made when bytes are first lent in place.
+  let windows = Mutex<FileWindows?>(nil)
 
   /// Device, inode, size and modification time of a file.
   package struct Identity: Hashable, Sendable {

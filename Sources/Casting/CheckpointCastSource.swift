@@ -9,21 +9,35 @@ package struct CheckpointCastSource: CastSource {
   package let tensors: [SourceTensor]
   package let attachments: CastAttachments
   private let hashes: [PartHash]
+  /// How often the cast passes over mapped bytes of the checkpoint.
+  private let passes: Int
+
+  /// What the source is opened for.
+  package enum Purpose: Sendable {
+    /// A plan, which reads no weights.
+    case planning
+    /// A cast that copies weights as they are.
+    case copying
+    /// A cast that computes with the weights.
+    case computing
+  }
 
   package var path: String { checkpoint.path }
   package var configuration: ModelConfiguration { checkpoint.configuration }
 
-  /// - Parameter hashesAhead: begin the provenance's digests while the tokenizer files are read;
-  ///   for a cast that will run and not only be planned.
+  /// - Parameter purpose: for a cast, the provenance's digests begin while the tokenizer files
+  ///   are read, and a cast that copies shares their pages.
   /// - Throws: what reading the tokenizer files throws, where there are any.
-  package init(_ checkpoint: Checkpoint, hashesAhead: Bool = false) throws(IngotError) {
+  package init(_ checkpoint: Checkpoint, for purpose: Purpose = .planning) throws(IngotError) {
     self.checkpoint = checkpoint
-    hashes = checkpoint.shards.map(PartHash.init)
+    let passes = purpose == .copying ? 2 : 1
+    self.passes = passes
+    hashes = checkpoint.shards.map { PartHash($0, passes: passes) }
     tensors = checkpoint.tensors.map {
       SourceTensor(name: $0.name, shape: $0.shape, type: $0.type, byteCount: $0.byteCount)
     }
     let attach = { () throws(IngotError) in try Self.attachments(of: checkpoint) }
-    attachments = hashesAhead ? try PartHash.runAhead(hashes, while: attach) : try attach()
+    attachments = purpose == .planning ? try attach() : try PartHash.runAhead(hashes, while: attach)
   }
 
   private static func attachments(
@@ -54,7 +68,7 @@ package struct CheckpointCastSource: CastSource {
     ofTensor index: Int, _ range: Range<Int>,
     _ body: (UnsafeRawBufferPointer) throws(IngotError) -> Result
   ) throws(IngotError) -> Result {
-    try checkpoint.tensors[index].withMapping(of: range, body)
+    try checkpoint.tensors[index].withMapping(of: range, passes: passes, body)
   }
 
   package func hash(ofPart index: Int) -> PartHash { hashes[index] }

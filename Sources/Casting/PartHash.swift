@@ -7,6 +7,8 @@ internal import Synchronization
 /// time, whenever a thread has time for it.
 package final class PartHash: Sendable {
   private let file: SafetensorsFile
+  /// Passes over the file in all, this one included.
+  private let passes: Int
   /// Bytes mapped at a time: many pages a system call, few in memory.
   private static let windowBytes = 4 << 20
   private let state = Mutex(State())
@@ -16,7 +18,10 @@ package final class PartHash: Sendable {
     var done = 0
   }
 
-  package init(_ file: SafetensorsFile) { self.file = file }
+  package init(_ file: SafetensorsFile, passes: Int) {
+    self.file = file
+    self.passes = passes
+  }
 
   /// Bytes that are hashed, from the first on.
   package var done: Int { state.withLock { $0.done } }
@@ -27,7 +32,7 @@ package final class PartHash: Sendable {
       while state.done < end {
         let window = state.done..<min(state.done + Self.windowBytes, end)
         var hasher = state.hasher
-        try file.withMapping(of: window) { hasher.update($0) }
+        try file.withMapping(of: window, passes: passes) { hasher.update($0) }
         state.hasher = hasher
         state.done = window.upperBound
       }

@@ -106,9 +106,10 @@ package struct CheckpointTensor: Sendable {
   ///
   /// - Throws: `file.shrank`, `file.map`, and what `body` throws.
   package func withMapping<Result>(
-    of range: Range<Int>, _ body: (UnsafeRawBufferPointer) throws(IngotError) -> Result
+    of range: Range<Int>, passes: Int,
+    _ body: (UnsafeRawBufferPointer) throws(IngotError) -> Result
   ) throws(IngotError) -> Result {
-    try file.withMapping(of: entry, range, body)
+    try file.withMapping(of: entry, range, passes: passes, body)
   }
 
   /// All its bytes; for small tensors and tests.

@@ -82,20 +82,22 @@ package final class SafetensorsFile: Sendable {
   ///
   /// - Throws: `file.shrank`, `file.map`, and what `body` throws.
   package func withMapping<Result>(
-    of range: Range<Int>, _ body: (UnsafeRawBufferPointer) throws(IngotError) -> Result
+    of range: Range<Int>, passes: Int,
+    _ body: (UnsafeRawBufferPointer) throws(IngotError) -> Result
   ) throws(IngotError) -> Result {
-    try reader.withMapping(of: range, body)
+    try reader.withMapping(of: range, passes: passes, body)
   }
 
   /// Lends bytes of a tensor; `range` counts from its start.
   package func withMapping<Result>(
-    of entry: SafetensorsEntry, _ range: Range<Int>,
+    of entry: SafetensorsEntry, _ range: Range<Int>, passes: Int,
     _ body: (UnsafeRawBufferPointer) throws(IngotError) -> Result
   ) throws(IngotError) -> Result {
     precondition(
       range.lowerBound >= 0 && range.upperBound <= entry.byteCount, "read outside the tensor")
     let start = entry.range.lowerBound
-    return try reader.withMapping(of: start + range.lowerBound..<start + range.upperBound, body)
+    return try reader.withMapping(
+      of: start + range.lowerBound..<start + range.upperBound, passes: passes, body)
   }
 
   /// All bytes of a tensor; for small ones and tests.
