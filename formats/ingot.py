@@ -34,7 +34,7 @@ ELEMENTS = {
 # code: (name, group sizes, bytes per scale)
 SCHEMES = {
     1: ("int8", (32, 64, 128), 2), 2: ("int4", (32, 64, 128), 2), 3: ("int4z", (32, 64, 128), 2),
-    4: ("cb4", (16, 32, 64, 128), 1),
+    4: ("cb4", (16, 32, 64, 128), 1), 5: ("int6", (32, 64, 128), 2),
 }
 U64, I64, F64, BOOL, STRING, BLOB, U64S, I64S, F64S, STRINGS = range(1, 11)
 
@@ -173,7 +173,7 @@ class Tensor:
             rows, columns = self.shape
             demand(rows > 0 and columns > 0 and columns % self.group == 0, "ING-025", name)
             groups_per_row = columns // self.group
-            bits = 8 if self.scheme == "int8" else 4
+            bits = {"int8": 8, "int6": 6}.get(self.scheme, 4)
             self.scale_bytes = scale_bytes * 16 * groups_per_row
             self.zero_start = align(self.scale_bytes, 64)
             zeros = 16 * groups_per_row if self.scheme == "int4z" else 0
@@ -417,11 +417,15 @@ class IngotFile:
             atoms = codes.view(np.int8).reshape(tensor.tiles, columns // 4, 16, 4)
             codes = atoms.transpose(0, 2, 1, 3).reshape(-1, columns).astype(np.int32)
         else:
-            blocks = codes.reshape(tensor.tiles, groups, tensor.group // 8, 16, 4)
-            atoms = np.concatenate([blocks & 15, blocks >> 4], axis=2)
+            half = tensor.group // 8
+            blocks = codes.reshape(tensor.tiles, groups, -1, 16, 4)
+            low, high = blocks[:, :, :half], blocks[:, :, half:]
+            atoms = np.concatenate([low & 15, low >> 4], axis=2)
+            if tensor.scheme == "int6":
+                atoms |= np.concatenate([(high >> shift & 3) << 4 for shift in (0, 2, 4, 6)], axis=2)
             codes = atoms.transpose(0, 3, 1, 2, 4).reshape(-1, columns).astype(np.int32)
-            if tensor.scheme == "int4":
-                codes -= 8
+            if tensor.scheme in ("int4", "int6"):
+                codes -= 8 if tensor.scheme == "int4" else 32
             elif tensor.scheme == "int4z":
                 zeros = np.ascontiguousarray(
                     tiles[:, tensor.zero_start:tensor.zero_start + 16 * groups]).astype(np.int32)

@@ -184,8 +184,8 @@ INGOT_INLINE void ingot_amx_fetch(
         _mm_prefetch((const char *)base + k, _MM_HINT_T0);
     int64_t bytes;
     const char *codes = (const char *)ingot_packed_codes(w, i, column, &bytes);
-    if (bytes > INGOT_BLOCK * INGOT_LANES / (w->kind == INGOT_INT8 ? 1 : 2))
-      bytes = INGOT_BLOCK * INGOT_LANES / (w->kind == INGOT_INT8 ? 1 : 2);
+    const int64_t most = ingot_code_bytes(w, INGOT_BLOCK);
+    if (bytes > most) bytes = most;
     for (int64_t k = 0; k < bytes; k += 64) _mm_prefetch(codes + k, _MM_HINT_T0);
   }
 }
@@ -228,7 +228,7 @@ static void ingot_amx_stream(
   ingot_dots *dots = (ingot_dots *)(sums + AMX_STREAM_TOKENS * 2 * INGOT_LANES);
   const int64_t group = w->group, depth = group < 64 ? group : 64, tokens = x->tokens;
   const int64_t ahead =
-      AMX_AHEAD_BYTES / (INGOT_LANES / 2) / (w->kind == INGOT_INT8 ? 2 : 1);
+      AMX_AHEAD_BYTES / ingot_code_bytes(w, INGOT_BLOCK) * INGOT_BLOCK;
   const float tensor_scale = ingot_tensor_scale(w);
   int64_t shape = 0;
   for (int64_t column = 0; column < ahead && column < w->columns; column += INGOT_BLOCK)

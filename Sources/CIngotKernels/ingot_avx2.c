@@ -2,6 +2,7 @@
 //
 // `vpmaddubsw` multiplies unsigned by signed bytes and adds pairs with saturation to 16 bits.
 // Nibbles (0…15) cannot saturate and eight such sums fit in 16 bits: 8 · 2 · 15 · 127 = 30480.
+// Six bits (0…63) cannot either, and two such sums fit: 2 · 2 · 63 · 127 = 32004.
 // Bytes go through |w| · sign(a, w), where one pair is at most 2 · 128 · 127 = 32512.
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -40,19 +41,26 @@ INGOT_INLINE f32x16 ingot_load_half_avx2(const uint16_t *p) {
 
 enum { AVX2_COLUMNS = 512, AVX2_TOKENS = 512, AVX2_QUAD = 4 };
 
-/// Whether codes are multiplied as nibbles 0…15, with −8·Σa or −z·Σa to start from.
-INGOT_INLINE int ingot_is_nibble(int32_t kind) {
-  return kind == INGOT_INT4 || kind == INGOT_INT4Z;
+/// Sums of pairs of products that fit in 16 bits where codes are multiplied as they are stored,
+/// with −8·Σa, −32·Σa or −z·Σa to start from; 0 where they are signed bytes.
+INGOT_INLINE int ingot_unsigned_run(int32_t kind) {
+  return kind == INGOT_INT4 || kind == INGOT_INT4Z ? 8 : kind == INGOT_INT6 ? 2 : 0;
 }
 
-/// Codes of `columns` columns (whole groups), `[atom][16 rows][4]`: nibbles, or signed bytes.
+/// Codes of `columns` columns (whole groups), `[atom][16 rows][4]`: as stored, or signed bytes.
 static void ingot_unpack_avx2(
     const ingot_tiled *w, const uint8_t *tile, int64_t first, int64_t columns, uint8_t *codes) {
   const int64_t group = w->group;
   const __m256i low = _mm256_set1_epi8(15);
   const __m256i levels =
       _mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)w->payload));
-  const uint8_t *p = tile + w->code_offset + first * (INGOT_LANES / 2);
+  const uint8_t *p = tile + w->code_offset + ingot_code_bytes(w, first);
+  if (w->kind == INGOT_INT6) {
+    for (int64_t column = 0; column < columns; column += group)
+      ingot_unpack_int6(
+          p + ingot_code_bytes(w, column), group, 0, codes + column * INGOT_LANES);
+    return;
+  }
   for (int64_t g = 0; g < columns / group; g++) {
     uint8_t *far = codes + group * (INGOT_LANES / 2);
     for (int64_t i = 0; i < group * 8; i += 32, p += 32) {
@@ -85,6 +93,7 @@ INGOT_INLINE __m256i ingot_start_avx2(
     const ingot_tiled *w, const uint8_t *tile, int64_t index, int half, int32_t offset,
     int32_t kind) {
   if (kind == INGOT_INT4) return _mm256_set1_epi32(offset >> 4);
+  if (kind == INGOT_INT6) return _mm256_set1_epi32(offset >> 2);
   if (kind != INGOT_INT4Z) return _mm256_setzero_si256();
   const __m256i zeros = _mm256_cvtepu8_epi32(
       _mm_loadl_epi64((const void *)(tile + w->zero_offset + 16 * index + 8 * half)));
@@ -103,7 +112,8 @@ INGOT_INLINE void ingot_group_avx2(
     const uint8_t *codes, const int8_t *a, int64_t group, int32_t kind, int tokens,
     __m256i dots[AVX2_QUAD][2]) {
   const __m256i ones = _mm256_set1_epi16(1);
-  if (!ingot_is_nibble(kind)) {
+  const int run = ingot_unsigned_run(kind);
+  if (run == 0) {
     for (int64_t i = 0; i < group / 4; i++, codes += 64, a += 16) {
       INGOT_UNROLL
       for (int half = 0; half < 2; half++) {
@@ -119,11 +129,11 @@ INGOT_INLINE void ingot_group_avx2(
     }
     return;
   }
-  for (int64_t run = 0; run < group / 32; run++) {
+  for (int64_t atom = 0; atom < group / 4; atom += run) {
     __m256i pairs[AVX2_QUAD][2];
     INGOT_UNROLL
     for (int t = 0; t < tokens; t++) pairs[t][0] = pairs[t][1] = _mm256_setzero_si256();
-    for (int i = 0; i < 8; i++, codes += 64, a += 16) {
+    for (int i = 0; i < run; i++, codes += 64, a += 16) {
       const __m256i low = _mm256_loadu_si256((const void *)codes);
       const __m256i high = _mm256_loadu_si256((const void *)(codes + 32));
       INGOT_UNROLL
@@ -171,7 +181,7 @@ INGOT_INLINE void ingot_quad_tokens_avx2(
       INGOT_UNROLL
       for (int t = 0; t < tokens; t++) {
         const int32_t offset =
-            ingot_is_nibble(kind) ? offsets[index * padded + token + t] : 0;
+            ingot_unsigned_run(kind) ? offsets[index * padded + token + t] : 0;
         dots[t][0] = ingot_start_avx2(w, panel->tile, index, 0, offset, kind);
         dots[t][1] = ingot_start_avx2(w, panel->tile, index, 1, offset, kind);
       }
@@ -216,6 +226,10 @@ static void ingot_panel_int4_avx2(
     const avx2_panel *panel, const ingot_activations *x, int64_t first, int64_t end, float *out) {
   ingot_panel_avx2(panel, x, first, end, out, INGOT_INT4);
 }
+static void ingot_panel_int6_avx2(
+    const avx2_panel *panel, const ingot_activations *x, int64_t first, int64_t end, float *out) {
+  ingot_panel_avx2(panel, x, first, end, out, INGOT_INT6);
+}
 static void ingot_panel_int4z_avx2(
     const avx2_panel *panel, const ingot_activations *x, int64_t first, int64_t end, float *out) {
   ingot_panel_avx2(panel, x, first, end, out, INGOT_INT4Z);
@@ -241,6 +255,7 @@ static void ingot_tile_avx2(
     switch (w->kind) {
       case INGOT_INT4: ingot_panel_int4_avx2(&panel, x, first, end, sums); break;
       case INGOT_INT4Z: ingot_panel_int4z_avx2(&panel, x, first, end, sums); break;
+      case INGOT_INT6: ingot_panel_int6_avx2(&panel, x, first, end, sums); break;
       default: ingot_panel_int8_avx2(&panel, x, first, end, sums);
     }
   }

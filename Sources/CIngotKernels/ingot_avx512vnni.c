@@ -75,8 +75,48 @@ INGOT_INLINE __m512i ingot_start(
     const int32_t *offsets, int token, int32_t kind, __m512i zero_points) {
   const __m512i sum = _mm512_set1_epi32(offsets[token]);
   if (kind == INGOT_INT4) return _mm512_srai_epi32(sum, 4);
+  if (kind == INGOT_INT6) return _mm512_srai_epi32(sum, 2);
   if (kind == INGOT_INT4Z) return _mm512_mullo_epi32(_mm512_srai_epi32(sum, 7), zero_points);
   return sum;
+}
+
+/// One group of int6 codes × `tokens` tokens added to `dot`; `a` at the group's first column.
+INGOT_INLINE void ingot_stream_int6(
+    const uint8_t *codes, int64_t group, const int8_t *a, int64_t quad_stride, __m512i *dot,
+    int tokens) {
+  const __m512i low = _mm512_set1_epi8(15), six = _mm512_set1_epi8(0x3F);
+  const int64_t quarter = group * (INGOT_LANES / 4);
+  // The second operand where `low` is set, elsewhere the third.
+  enum { SELECT = 0xCA };
+  __m512i far_dot[STREAM_TOKENS];
+  INGOT_UNROLL
+  for (int t = 0; t < tokens; t++) far_dot[t] = _mm512_setzero_si512();
+  for (int64_t i = 0; i < quarter; i += 64, a += 16) {
+    const __m512i even = _mm512_loadu_si512(codes + i);
+    const __m512i odd = _mm512_loadu_si512(codes + quarter + i);
+    const __m512i two = _mm512_loadu_si512(codes + 2 * quarter + i);
+    _mm_prefetch((const char *)codes + i + 4096, _MM_HINT_T0);
+    _mm_prefetch((const char *)codes + quarter + i + 4096, _MM_HINT_T0);
+    _mm_prefetch((const char *)codes + 2 * quarter + i + 4096, _MM_HINT_T0);
+    const __m512i q[4] = {
+        _mm512_ternarylogic_epi32(low, even, _mm512_slli_epi16(two, 4), SELECT),
+        _mm512_ternarylogic_epi32(low, odd, _mm512_slli_epi16(two, 2), SELECT),
+        _mm512_ternarylogic_epi32(low, _mm512_srli_epi16(even, 4), two, SELECT),
+        _mm512_ternarylogic_epi32(
+            low, _mm512_srli_epi16(odd, 4), _mm512_srli_epi16(two, 2), SELECT)};
+    INGOT_UNROLL
+    for (int k = 0; k < 4; k++) {
+      const __m512i code = _mm512_and_si512(q[k], six);
+      INGOT_UNROLL
+      for (int t = 0; t < tokens; t++) {
+        const __m512i v = ingot_quad(a + k * group, t, quad_stride);
+        __m512i *sum = tokens <= 4 && k % 2 ? &far_dot[t] : &dot[t];
+        *sum = _mm512_dpbusd_epi32(*sum, code, v);
+      }
+    }
+  }
+  INGOT_UNROLL
+  for (int t = 0; t < tokens; t++) dot[t] = _mm512_add_epi32(dot[t], far_dot[t]);
 }
 
 /// One tile × up to 8 tokens, straight from the mapped bytes: bound by memory.
@@ -114,6 +154,9 @@ INGOT_INLINE void ingot_stream_tile(
           for (int t = 0; t < tokens; t++)
             dot[t] = _mm512_dpbusd_epi32(dot[t], q, ingot_quad(a, t, quad_stride));
         }
+      } else if (kind == INGOT_INT6) {
+        ingot_stream_int6(codes, group, a, quad_stride, dot, tokens);
+        codes += 12 * group;
       } else {
         const int64_t far = 2 * group;
         // Few tokens: sums of their own, so that products do not wait for one another.
@@ -164,6 +207,7 @@ INGOT_INLINE void ingot_stream_kind(
     case INGOT_INT8: ingot_stream_tile(w, tile, x, first, out, tokens, INGOT_INT8); break;
     case INGOT_INT4: ingot_stream_tile(w, tile, x, first, out, tokens, INGOT_INT4); break;
     case INGOT_INT4Z: ingot_stream_tile(w, tile, x, first, out, tokens, INGOT_INT4Z); break;
+    case INGOT_INT6: ingot_stream_tile(w, tile, x, first, out, tokens, INGOT_INT6); break;
     default: ingot_stream_tile(w, tile, x, first, out, tokens, INGOT_CB4);
   }
 }

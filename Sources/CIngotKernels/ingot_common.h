@@ -75,6 +75,12 @@ INGOT_INLINE const uint8_t *ingot_tile(const ingot_tiled *w, int64_t tile) {
   return w->payload + 64 + tile * w->tile_bytes;
 }
 
+/// Bytes that the codes of `columns` columns (whole groups) of a tile take.
+INGOT_INLINE int64_t ingot_code_bytes(const ingot_tiled *w, int64_t columns) {
+  const int64_t bits = w->kind == INGOT_INT8 ? 8 : w->kind == INGOT_INT6 ? 6 : 4;
+  return columns * (INGOT_LANES * bits / 8);
+}
+
 INGOT_INLINE float ingot_tensor_scale(const ingot_tiled *w) {
   float scale;
   memcpy(&scale, w->payload + 16, 4);
@@ -88,6 +94,25 @@ INGOT_INLINE uint16_t ingot_s1e2m5_to_half(uint8_t code) {
 
 /// Vectors do the same: sign-extend to 16 bits, shift left by 5, keep these bits.
 #define INGOT_S1E2M5_MASK ((short)0x8FE0)
+
+/// The codes of one int6 group as bytes less `offset`, `[atom][16 rows][4]`: plain loops over
+/// bytes, which compilers turn into whatever vectors there are.
+///
+/// Low four bits lie as int4 has them, `group / 8` blocks of 64 bytes; then `group / 16` blocks hold
+/// two high bits of four atoms that lie a quarter of the group apart.
+INGOT_INLINE void ingot_unpack_int6(
+    const uint8_t *restrict packed, int64_t group, int offset, uint8_t *restrict codes) {
+  const int64_t quarter = group / 4 * INGOT_LANES;
+  const uint8_t *high = packed + 2 * quarter;
+  const uint8_t less = (uint8_t)offset;
+  for (int64_t i = 0; i < quarter; i++) {
+    const uint8_t even = packed[i], odd = packed[quarter + i], two = high[i];
+    codes[i] = (uint8_t)(((even & 15) | (two << 4 & 0x30)) - less);
+    codes[quarter + i] = (uint8_t)(((odd & 15) | (two << 2 & 0x30)) - less);
+    codes[2 * quarter + i] = (uint8_t)((even >> 4 | (two & 0x30)) - less);
+    codes[3 * quarter + i] = (uint8_t)((odd >> 4 | (two >> 2 & 0x30)) - less);
+  }
+}
 
 /// The scale of one row of a tile and one group, before the tensor scale.
 INGOT_INLINE float ingot_group_scale(const ingot_tiled *w, const uint8_t *tile, int64_t index) {

@@ -36,6 +36,12 @@ static void INGOT_NAME(unpack_signed)(
     return;
   }
   const int64_t blocks = w->group / 8;
+  if (w->kind == INGOT_INT6) {
+    for (int64_t column = first; column < first + count; column += w->group, codes += w->group * 16)
+      ingot_unpack_int6(
+          tile + w->code_offset + ingot_code_bytes(w, column), w->group, 32, (uint8_t *)codes);
+    return;
+  }
   for (int64_t g = first / w->group; g < (first + count) / w->group; g++) {
     int8_t levels[16][16];
     for (int row = 0; row < 16; row++)

@@ -66,7 +66,11 @@ static const int8_t *ingot_neon_unpack(
   const int64_t group = w->group;
   if (w->kind == INGOT_INT8)
     return (const int8_t *)tile + w->code_offset + group_index * group * INGOT_LANES;
-  const uint8_t *p = tile + w->code_offset + group_index * group * (INGOT_LANES / 2);
+  const uint8_t *p = tile + w->code_offset + ingot_code_bytes(w, group_index * group);
+  if (w->kind == INGOT_INT6) {
+    ingot_unpack_int6(p, group, 32, (uint8_t *)codes);
+    return codes;
+  }
   const int8x16_t levels = ingot_neon_levels(w);
   int8x16_t zeros[4];
   for (int i = 0; i < 4; i++) zeros[i] = ingot_neon_zeros(w, tile, group_index, i);

@@ -90,6 +90,14 @@ static void ingot_unpack(
       _mm_prefetch((const char *)p + i + 1024, _MM_HINT_T0);
       _mm512_store_si512(codes + i, _mm512_xor_si512(_mm512_loadu_si512(p + i), mask));
     }
+  } else if (w->kind == INGOT_INT6) {
+    for (int64_t column = first_column; column < first_column + columns; column += group) {
+      const uint8_t *p = tile + w->code_offset + ingot_code_bytes(w, column);
+      for (int64_t i = 0; i < group * 12; i += 64)
+        _mm_prefetch((const char *)p + i + 1536, _MM_HINT_T0);
+      ingot_unpack_int6(p, group, 32 - flip, codes);
+      codes += group * INGOT_LANES;
+    }
   } else {
     const uint8_t *p = tile + w->code_offset + first_column * (INGOT_LANES / 2);
     const __m512i table = ingot_nibble_bytes(w, flip);
@@ -130,9 +138,9 @@ INGOT_INLINE void ingot_write_tile(
 /// Where the codes of a tile from `column` on lie, and in `*bytes` how many belong to a panel.
 INGOT_INLINE const uint8_t *ingot_packed_codes(
     const ingot_tiled *w, int64_t tile, int64_t column, int64_t *bytes) {
-  const int64_t rest = w->columns - column, half_bytes = w->kind == INGOT_INT8 ? 2 : 1;
-  *bytes = (rest < PANEL_COLUMNS ? rest : PANEL_COLUMNS) * (INGOT_LANES / 2) * half_bytes;
-  return ingot_tile(w, tile) + w->code_offset + column * (INGOT_LANES / 2) * half_bytes;
+  const int64_t rest = w->columns - column;
+  *bytes = ingot_code_bytes(w, rest < PANEL_COLUMNS ? rest : PANEL_COLUMNS);
+  return ingot_tile(w, tile) + w->code_offset + ingot_code_bytes(w, column);
 }
 
 /// All tokens × tiles [first, end): for two tiles and up to 512 tokens, panel by panel along the

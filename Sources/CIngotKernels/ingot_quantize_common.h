@@ -14,7 +14,13 @@
 enum { INGOT_QUANTIZE_LANES = 16, INGOT_QUANTIZE_CHUNK = 128, INGOT_QUANTIZE_TARGETS = 32 };
 
 /// Kinds of scheme, as `ingot_quantize_task.kind` numbers them.
-enum { QUANTIZE_INT8 = 1, QUANTIZE_INT4 = 2, QUANTIZE_INT4Z = 3, QUANTIZE_CB4 = 4 };
+enum {
+  QUANTIZE_INT8 = 1,
+  QUANTIZE_INT4 = 2,
+  QUANTIZE_INT4Z = 3,
+  QUANTIZE_CB4 = 4,
+  QUANTIZE_INT6 = 5
+};
 
 /// Element types, as `ingot_quantize_task.element` numbers them.
 enum { ELEMENT_F32 = 1, ELEMENT_F16 = 2, ELEMENT_BF16 = 3 };
@@ -30,10 +36,33 @@ enum { INGOT_QUANTIZE_TOP_CODE = 127 };
 #define INGOT_QUANTIZE_ROUNDER 12582912.0f
 #define INGOT_QUANTIZE_ROUNDER_BITS 0x4B400000
 
-/// The code of a group's largest weight without search; for int4z, of its range. The int4 code −8
-/// has no positive counterpart.
+/// Smallest and largest code of a kind, before any zero point.
+INGOT_QUANTIZE_INLINE float ingot_quantize_low(int32_t kind) {
+  return kind == QUANTIZE_INT8 ? -127 : kind == QUANTIZE_INT6 ? -32 : kind == QUANTIZE_INT4Z ? 0 : -8;
+}
+INGOT_QUANTIZE_INLINE float ingot_quantize_high(int32_t kind) {
+  return kind == QUANTIZE_INT8 ? 127 : kind == QUANTIZE_INT6 ? 31 : kind == QUANTIZE_INT4Z ? 15 : 7;
+}
+
+/// What is added to a code before it is stored.
+INGOT_QUANTIZE_INLINE int32_t ingot_quantize_offset(int32_t kind) {
+  return kind == QUANTIZE_INT4 ? 8 : kind == QUANTIZE_INT6 ? 32 : 0;
+}
+
+/// The code of a group's largest weight without search; for int4z, of its range. The codes −8 and
+/// −32 have no positive counterparts.
 INGOT_QUANTIZE_INLINE float ingot_quantize_reach(int32_t kind) {
-  return kind == QUANTIZE_INT4 ? -8 : kind == QUANTIZE_INT4Z ? 15 : 127;
+  switch (kind) {
+    case QUANTIZE_INT4: return -8;
+    case QUANTIZE_INT6: return -32;
+    case QUANTIZE_INT4Z: return 15;
+    default: return 127;
+  }
+}
+
+/// Bytes of the codes of `columns` columns of a tile.
+INGOT_QUANTIZE_INLINE int64_t ingot_quantize_code_bytes(int32_t kind, int64_t columns) {
+  return columns * (kind == QUANTIZE_INT8 ? 16 : kind == QUANTIZE_INT6 ? 12 : 8);
 }
 
 /// The scales to try for every group, as the code that its largest weight would get.
@@ -59,6 +88,10 @@ INGOT_QUANTIZE_INLINE ingot_quantize_targets ingot_quantize_make_targets(
   int is_long = task->group >= 128;
   switch (task->kind) {
     case QUANTIZE_INT8: ingot_quantize_spread(&targets, 123, 127.45f, 9); break;
+    case QUANTIZE_INT6:
+      ingot_quantize_spread(&targets, -30, -33, 7);
+      targets.value[targets.count++] = 31.5f;
+      break;
     case QUANTIZE_INT4:
       ingot_quantize_spread(&targets, -6.6f, is_long ? -10.2f : -9.2f, 7);
       ingot_quantize_spread(&targets, 6.4f, is_long ? 9.4f : 8.4f, 5);

@@ -190,8 +190,12 @@ static void store_code(
     return;
   }
   int64_t group = column / task->group, atom = column % task->group / 4, blocks = task->group / 8;
-  uint8_t *byte = tile + task->code_offset + (group * blocks + atom % blocks) * 64 + in_atom;
-  *byte |= (uint8_t)(atom < blocks ? code : code << 4);
+  uint8_t *codes = tile + task->code_offset + in_atom
+                   + ingot_quantize_code_bytes(task->kind, group * task->group);
+  codes[atom % blocks * 64] |= (uint8_t)(atom < blocks ? code & 15 : code << 4);
+  if (task->kind != QUANTIZE_INT6) return;
+  int64_t quarter = blocks / 2;
+  codes[(blocks + atom % quarter) * 64] |= (uint8_t)(code >> 4 << (2 * (atom / quarter)));
 }
 
 static void encode_group(
@@ -210,7 +214,7 @@ static void encode_group(
     float w = group->weights[i];
     float l = level(group, w * inverse);
     int32_t code = (int32_t)l;
-    if (task->kind == QUANTIZE_INT4) code += 8;
+    code += ingot_quantize_offset(task->kind);
     if (task->kind == QUANTIZE_INT4Z) code += zero;
     if (task->kind == QUANTIZE_CB4) code = level_index(task->codebook, w * inverse);
     store_code(task, tile, row, index * task->group + i, code);
@@ -237,7 +241,7 @@ static void quantize_tile(
   memset(&sums, 0, sizeof sums);
   float *maxima = scratch;
   int64_t groups = task->columns / task->group;
-  int64_t code_bytes = task->columns * (task->kind == QUANTIZE_INT8 ? 16 : 8);
+  int64_t code_bytes = ingot_quantize_code_bytes(task->kind, task->columns);
   memset(tile, 0, (size_t)(task->code_offset + code_bytes));
   float inverse = 1 / task->tensor_scale;
   int64_t search_ticks = 0, encode_ticks = 0;
@@ -246,8 +250,8 @@ static void quantize_tile(
     for (int32_t row = 0; row < INGOT_QUANTIZE_LANES; row++) {
       group_state group = {.count = task->group, .task = task};
       group.importance = task->importance ? task->importance + g * task->group : 0;
-      group.low = task->kind == QUANTIZE_INT8 ? -127 : task->kind == QUANTIZE_INT4Z ? 0 : -8;
-      group.high = task->kind == QUANTIZE_INT8 ? 127 : task->kind == QUANTIZE_INT4Z ? 15 : 7;
+      group.low = ingot_quantize_low(task->kind);
+      group.high = ingot_quantize_high(task->kind);
       float largest = 0;
       for (int32_t i = 0; i < task->group && row < rows; i++) {
         int64_t index = row * task->columns + g * task->group + i;

@@ -214,6 +214,19 @@ typedef struct tile_sums {
   s32x16 varies, vanished;
 } tile_sums;
 
+/// Bits 4 and 5 of int6 codes, of four atoms a quarter of the group apart in each byte.
+INGOT_QUANTIZE_INLINE void encode_high_bits(
+    const s32x16 *words, int32_t quarter, uint8_t *codes) {
+  for (int32_t block = 0; block < quarter; block++) {
+    s32x16 bits = (s32x16)0;
+    for (int32_t k = 0; k < 4; k++) {
+      s32x16 two = words[block + k * quarter] >> 4 & 0x03030303;
+      bits |= two << (2 * k);
+    }
+    memcpy(codes + block * 64, &bits, sizeof bits);
+  }
+}
+
 INGOT_QUANTIZE_INLINE void encode_group(
     const group_state *group, const group_scales *scales, int64_t index, uint8_t *tile,
     int32_t kind, tile_sums *sums) {
@@ -222,7 +235,7 @@ INGOT_QUANTIZE_INLINE void encode_group(
   f32x16 error = (f32x16)0.0f, source = error, dequantized = error, product = error;
   f32x16 max_error = sums->max_error, first = sums->first;
   s32x16 varies = sums->varies;
-  s32x16 offset = kind == QUANTIZE_INT4Z ? scales->zero : (s32x16)(kind == QUANTIZE_INT4 ? 8 : 0);
+  s32x16 offset = kind == QUANTIZE_INT4Z ? scales->zero : (s32x16)ingot_quantize_offset(kind);
   s32x16 words[INGOT_QUANTIZE_CHUNK / 4];
   for (int32_t i = 0; i < task->group; i += 4) {
     s32x16 word = (s32x16)0;
@@ -272,11 +285,14 @@ INGOT_QUANTIZE_INLINE void encode_group(
     memcpy(codes, words, (size_t)atoms * 64);
     return;
   }
-  uint8_t *codes = tile + task->code_offset + index * (atoms / 2) * 64;
+  uint8_t *codes =
+      tile + task->code_offset + ingot_quantize_code_bytes(kind, index * task->group);
   for (int32_t block = 0; block < atoms / 2; block++) {
-    s32x16 pair = words[block] | words[block + atoms / 2] << 4;
+    s32x16 near_code = words[block] & 0x0F0F0F0F, far_code = words[block + atoms / 2] & 0x0F0F0F0F;
+    s32x16 pair = near_code | far_code << 4;
     memcpy(codes + block * 64, &pair, sizeof pair);
   }
+  if (kind == QUANTIZE_INT6) encode_high_bits(words, atoms / 4, codes + atoms / 2 * 64);
 }
 
 /// 16 consecutive weights of one row as f32.
@@ -391,8 +407,8 @@ INGOT_QUANTIZE_INLINE void quantize_tile_of(
     maxima[index] = MAGNITUDE(range.extreme);
     if (index == 0) sums.first = weights[0];
     group.weights = group.products = weights + at;
-    group.low = (f32x16)(kind == QUANTIZE_INT8 ? -127.0f : kind == QUANTIZE_INT4Z ? 0.0f : -8.0f);
-    group.high = (f32x16)(kind == QUANTIZE_INT8 ? 127.0f : kind == QUANTIZE_INT4Z ? 15.0f : 7.0f);
+    group.low = (f32x16)ingot_quantize_low(kind);
+    group.high = (f32x16)ingot_quantize_high(kind);
     if (task->importance) {
       group.importance = task->importance + first;
       for (int32_t i = 0; i < task->group; i++) {
@@ -436,6 +452,7 @@ QUANTIZE_KIND(quantize_tile_int8, QUANTIZE_INT8)
 QUANTIZE_KIND(quantize_tile_int4, QUANTIZE_INT4)
 QUANTIZE_KIND(quantize_tile_int4z, QUANTIZE_INT4Z)
 QUANTIZE_KIND(quantize_tile_cb4, QUANTIZE_CB4)
+QUANTIZE_KIND(quantize_tile_int6, QUANTIZE_INT6)
 #undef QUANTIZE_KIND
 
 static void quantize_tile(
@@ -446,6 +463,7 @@ static void quantize_tile(
     case QUANTIZE_INT4: quantize_tile_int4(task, source, rows, tile, scratch, result); break;
     case QUANTIZE_INT4Z: quantize_tile_int4z(task, source, rows, tile, scratch, result); break;
     case QUANTIZE_CB4: quantize_tile_cb4(task, source, rows, tile, scratch, result); break;
+    case QUANTIZE_INT6: quantize_tile_int6(task, source, rows, tile, scratch, result); break;
   }
 }
 

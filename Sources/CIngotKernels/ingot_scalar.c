@@ -16,7 +16,7 @@
 #include "ingot_dense.h"
 #include "ingot_gemm.h"
 
-/// The integer a weight's code stands for: q, q, q − z or level[i].
+/// The integer a weight's code stands for: q, q − z or level[i].
 static int32_t ingot_weight(
     const ingot_tiled *w, const uint8_t *tile, int64_t row, int64_t column) {
   const int64_t in_atom = row * 4 + column % 4;
@@ -24,10 +24,16 @@ static int32_t ingot_weight(
     return (int8_t)tile[w->code_offset + column / 4 * 64 + in_atom];
   }
   const int64_t group = column / w->group, atom = column % w->group / 4, blocks = w->group / 8;
-  const uint8_t byte = tile[w->code_offset + (group * blocks + atom % blocks) * 64 + in_atom];
+  const uint8_t *codes = tile + w->code_offset + ingot_code_bytes(w, group * w->group) + in_atom;
+  const uint8_t byte = codes[atom % blocks * 64];
   const int32_t code = atom < blocks ? byte & 15 : byte >> 4;
   switch (w->kind) {
     case INGOT_INT4: return code - 8;
+    case INGOT_INT6: {
+      const int64_t quarter = blocks / 2;
+      const int32_t high = codes[(blocks + atom % quarter) * 64] >> (2 * (atom / quarter)) & 3;
+      return (high << 4 | code) - 32;
+    }
     case INGOT_INT4Z: return code - tile[w->zero_offset + group * INGOT_LANES + row];
     default: return (int8_t)w->payload[code];
   }
@@ -77,15 +83,22 @@ static void ingot_group_weights(
     for (int64_t i = 0; i < w->group; i++) out[i] = (int8_t)atoms[i / 4 * 64 + i % 4];
     return;
   }
-  const int64_t half = w->group / 2;
-  const uint8_t *atoms = tile + w->code_offset + group * half * INGOT_LANES + row * 4;
+  const int64_t half = w->group / 2, quarter = w->group / 4;
+  const uint8_t *atoms =
+      tile + w->code_offset + ingot_code_bytes(w, group * w->group) + row * 4;
   for (int64_t i = 0; i < half; i++) {
     const uint8_t byte = atoms[i / 4 * 64 + i % 4];
     out[i] = byte & 15;
     out[half + i] = byte >> 4;
   }
+  if (w->kind == INGOT_INT6)
+    for (int64_t i = 0; i < quarter; i++) {
+      const uint8_t byte = atoms[half / 4 * 64 + i / 4 * 64 + i % 4];
+      for (int64_t k = 0; k < 4; k++) out[k * quarter + i] |= (byte >> (2 * k) & 3) << 4;
+    }
   const int32_t offset =
       w->kind == INGOT_INT4 ? 8
+      : w->kind == INGOT_INT6 ? 32
       : w->kind == INGOT_INT4Z ? tile[w->zero_offset + group * INGOT_LANES + row]
                                : 0;
   for (int64_t i = 0; i < w->group; i++) out[i] -= offset;

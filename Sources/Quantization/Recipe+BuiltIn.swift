@@ -4,8 +4,8 @@ internal import Tensors
 extension Recipe {
   /// The names `builtIn` knows, for messages.
   package static let builtInNames =
-    "int8, int4, int4-pure, and <scheme>-g<group> with int8, int4, int4z (32, 64, 128) or "
-    + "cb4 (16, 32, 64, 128); -plain after it for rounding without search"
+    "int8, int4, int4-pure, and <scheme>-g<group> with int8, int6, int4, int4z (32, 64, 128) "
+    + "or cb4 (16, 32, 64, 128); -plain after it for rounding without search"
 
   /// A recipe by name, or nil.
   ///
@@ -47,5 +47,7 @@ extension Recipe {
   /// Error 12 % below `Q4_K` at the same 4.5 bits; groups of 32 save a quarter of a bit for 16 %
   /// more error.
   static let fourBit = scheme(.cb4, 16)
-  private static let usual = ["int4z": scheme(.int4z, 64), "cb4": scheme(.cb4, 16)]
+  private static let usual = [
+    "int6": scheme(.int6, 64), "int4z": scheme(.int4z, 64), "cb4": scheme(.cb4, 16),
+  ]
 }

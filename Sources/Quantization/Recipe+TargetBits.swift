@@ -17,6 +17,7 @@ extension Recipe {
   /// What `choose` picks from, beside keeping a tensor: at each size the kind of least error.
   package static let targetSchemes: [QuantizationScheme] =
     [128, 64, 32, 16].compactMap { QuantizationScheme(.cb4, groupSize: $0) }
+    + [128, 64, 32].compactMap { QuantizationScheme(.int6, groupSize: $0) }
     + [128, 64, 32].compactMap { QuantizationScheme(.int8, groupSize: $0) }
 
   /// The recipe of least total error among those whose tensors take at most `targetBits` bits per

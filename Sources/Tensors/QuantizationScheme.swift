@@ -1,11 +1,12 @@
 /// How the weights of a linear tensor are stored in fewer bits.
 ///
-/// Every scheme cuts each row in groups of `groupSize` consecutive columns and stores one 8- or
-/// 4-bit code per weight and one scale per group. `w` below is the dequantized weight.
+/// Every scheme cuts each row in groups of `groupSize` consecutive columns and stores one code of
+/// 8, 6 or 4 bits per weight and one scale per group. `w` below is the dequantized weight.
 ///
 /// | kind        | code                   | group scale `s`                           | w            |
 /// |-------------|------------------------|-------------------------------------------|--------------|
 /// | `int8`      | q in −127…127          | fp16                                      | s·q          |
+/// | `int6`      | q in −32…31, stored q+32 | fp16                                    | s·q          |
 /// | `int4`      | q in −8…7, stored q+8  | fp16                                      | s·q          |
 /// | `int4z`     | q in 0…15              | fp16, and a zero point z in 0…15 (8 bits) | s·(q − z)    |
 /// | `cb4`       | index i in 0…15        | S1E2M5 (8 bits) × one f32 per tensor      | s·level[i]   |
@@ -18,10 +19,12 @@ package struct QuantizationScheme: Hashable, Sendable {
     case int4 = 2
     case int4z = 3
     case cb4 = 4
+    case int6 = 5
 
     package var name: String {
       switch self {
       case .int8: "int8"
+      case .int6: "int6"
       case .int4: "int4"
       case .int4z: "int4z"
       case .cb4: "cb4"
@@ -29,12 +32,18 @@ package struct QuantizationScheme: Hashable, Sendable {
     }
 
     /// Bits of one weight's code, without its share of scales.
-    package var codeBits: Int { self == .int8 ? 8 : 4 }
+    package var codeBits: Int {
+      switch self {
+      case .int8: 8
+      case .int6: 6
+      case .int4, .int4z, .cb4: 4
+      }
+    }
 
     /// Bits of one group's scale, and of its zero point where there is one.
     package var groupBits: Int {
       switch self {
-      case .int8, .int4: 16
+      case .int8, .int6, .int4: 16
       case .int4z: 24
       case .cb4: 8
       }

@@ -2,7 +2,7 @@ extension TileLayout {
   /// One row of the matrix as f32: the definition that every faster routine must equal.
   ///
   /// w = (f32(code) · groupScale) · tensorScale, each product rounded to f32, where code is q
-  /// (`int8`, `int4`), q − z (`int4z`) or level[i] (`cb4`). See `formats/ingot.md`, "Values".
+  /// (`int8`, `int6`, `int4`), q − z (`int4z`) or level[i] (`cb4`). See `formats/ingot.md`, "Values".
   ///
   /// - Parameters:
   ///   - row: 0 ..< `rows`.
@@ -45,9 +45,18 @@ extension TileLayout {
     let nibble = Int(position.isHigh ? byte >> 4 : byte & 15)
     switch scheme.kind {
     case .int8: return Int(Int8(bitPattern: byte))
+    case .int6: return highBits(payload, tile, lane, column) + nibble - 32
     case .int4: return nibble - 8
     case .int4z: return nibble - Int(payload[tile + zeroPointOffset + slot])
     case .cb4: return Int(Int8(bitPattern: payload[nibble]))
     }
+  }
+
+  /// Bits 4 and 5 of an int6 code, in their places.
+  private func highBits(
+    _ payload: UnsafeRawBufferPointer, _ tile: Int, _ lane: Int, _ column: Int
+  ) -> Int {
+    guard let position = highBitsPosition(row: lane, column: column) else { return 0 }
+    return Int(payload[tile + position.byte] >> position.shift & 3) << 4
   }
 }

@@ -12,6 +12,8 @@
 /// codes    = [columns / 4][16 rows][4 columns] int8                                  (int8)
 ///            per group: g/8 blocks of 64 bytes; block b holds atom b in the low nibbles
 ///            and atom b + g/8 in the high ones                                       (4 bits)
+///            per group: the low four bits as above, then g/16 blocks with the high two; bits 2k
+///            and 2k + 1 of block b belong to atom b + k·g/16                            (int6)
 /// ```
 ///
 /// An atom is 16 rows × 4 consecutive columns; atom `a` of a group covers columns 4a … 4a+3.
@@ -71,7 +73,7 @@ package struct TileLayout: Hashable, Sendable {
     min(Self.tileRows, rows - index * Self.tileRows)
   }
 
-  /// Where the code of one weight lies.
+  /// Where the code of one weight lies, of int6 its low four bits.
   ///
   /// - Parameters:
   ///   - row: row within the tile, 0…15.
@@ -84,11 +86,29 @@ package struct TileLayout: Hashable, Sendable {
     if scheme.kind == .int8 {
       return (codeOffset + column / Self.atomColumns * atomBytes + inAtom, false)
     }
-    let group = column / scheme.groupSize
     let atom = column % scheme.groupSize / Self.atomColumns
     let blocks = scheme.groupSize / (2 * Self.atomColumns)
-    let block = group * blocks + atom % blocks
-    return (codeOffset + block * atomBytes + inAtom, atom >= blocks)
+    return (groupOffset(column) + atom % blocks * atomBytes + inAtom, atom >= blocks)
+  }
+
+  /// Where the two high bits of an int6 code lie.
+  ///
+  /// - Returns: the byte's offset from the start of the tile, and the lower bit's place in it; nil
+  ///   for other schemes.
+  package func highBitsPosition(row: Int, column: Int) -> (byte: Int, shift: Int)? {
+    guard scheme.kind == .int6 else { return nil }
+    let atomBytes = Self.tileRows * Self.atomColumns
+    let atom = column % scheme.groupSize / Self.atomColumns
+    let blocks = scheme.groupSize / (4 * Self.atomColumns)
+    let block = 2 * blocks + atom % blocks
+    let inAtom = row * Self.atomColumns + column % Self.atomColumns
+    return (groupOffset(column) + block * atomBytes + inAtom, 2 * (atom / blocks))
+  }
+
+  /// The start of the codes of a column's group, from the start of the tile.
+  private func groupOffset(_ column: Int) -> Int {
+    let group = column / scheme.groupSize
+    return codeOffset + group * scheme.groupSize * Self.tileRows * scheme.kind.codeBits / 8
   }
 
   private static func padded(_ bytes: Int) -> Int {

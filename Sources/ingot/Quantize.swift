@@ -10,7 +10,7 @@ struct Quantize: ParsableCommand {
     discussion: """
       Recipes: int8, int4 (mixed defaults: head and embedding at int8, norms kept, the MASK row of
       the embedding exact), int4-pure, <scheme>-g<group> for one scheme on every linear tensor
-      (int8-g128, int4-g64, cb4-g32, …), or a YAML file.
+      (int8-g128, int6-g64, int4-g64, cb4-g32, …), or a YAML file.
 
       Examples:
         ingot quantize model.ingot model-int4.ingot --recipe int4
@@ -52,7 +52,7 @@ struct Quantize: ParsableCommand {
 
   func run() throws {
     let source = try SourceArgument.open(
-      self.source, willCast: !dryRun, quiet: common.quiet)
+      self.source, for: dryRun ? .planning : .computing, quiet: common.quiet)
     let recipe =
       try targetBits.map { try chosenRecipe(for: source, targetBits: $0) }
       ?? Self.recipe(recipe ?? "")

@@ -49,7 +49,7 @@ private enum Tiny {
     .attention(entries: 100), .refusion,
   ]
 
-  @Test(arguments: ["int4", "int8", "cb4-g32", "int4-g64", "int4z-g32"])
+  @Test(arguments: ["int4", "int8", "int6", "cb4-g32", "int4-g64", "int4z-g32"])
   func everyLineIsMeasured(_ recipe: String) throws {
     let benchmark = try Tiny.benchmark(recipe)
     for line in Self.lines {

@@ -65,7 +65,7 @@ import Testing
     #expect(file.mapping.count == plan.file.fileBytes)
   }
 
-  @Test(arguments: ["int8", "int4", "int4-g32", "int4z-g32", "cb4-g16"])
+  @Test(arguments: ["int8", "int6", "int4", "int4-g32", "int4z-g32", "cb4-g16"])
   func bytesDependOnNeitherThreadsNorTheRoute(recipe name: String) throws {
     let (folder, source) = try source(SyntheticCheckpoint(shards: 2))
     let recipe = try #require(Recipe.builtIn(name))

@@ -179,7 +179,7 @@ import Testing
     #expect(try code(256 + 13, [0]) == "ingot.type")
     #expect(try code(256 + 13, [16]) == "ingot.type")
     #expect(try code(256 + 14, [32]) == "ingot.reserved")
-    #expect(try code(secondTensor + 13, [5]) == "ingot.type")
+    #expect(try code(secondTensor + 13, [6]) == "ingot.type")
     #expect(try code(secondTensor + 14, [16]) == "ingot.type")
     #expect(try code(secondTensor + 14, [0]) == "ingot.type")
   }

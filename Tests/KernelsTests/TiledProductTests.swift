@@ -66,6 +66,11 @@ import Testing
     let code = Int(position.isHigh ? byte >> 4 : byte & 15)
     switch layout.scheme.kind {
     case .int8: return Int(Int8(bitPattern: byte))
+    case .int6:
+      let high = layout.highBitsPosition(row: row, column: column).map {
+        Int(tile[$0.byte] >> $0.shift & 3)
+      }
+      return (high ?? 0) << 4 + code - 32
     case .int4: return code - 8
     case .int4z:
       let group = column / layout.scheme.groupSize

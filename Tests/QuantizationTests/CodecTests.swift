@@ -46,6 +46,7 @@ import Testing
         let allowed: Float =
           switch kind {
           case .int8: largest / 127 * (0.5 + 127 * 0x1p-11)
+          case .int6: largest / 32 * (1 + 32 * 0x1p-11)
           case .int4: largest / 8 * (1 + 8 * 0x1p-11)
           case .int4z: range / 15 * (1 + 15 * 0x1p-11)
           case .cb4: largest / 127 * (127 / 32 + 16)
@@ -78,11 +79,18 @@ import Testing
     let codes = quantized.payload[64 + quantized.layout.codeOffset..<64 + tile]
     let expected: UInt8 =
       switch quantized.layout.scheme.kind {
-      case .int8, .int4z: 0
+      case .int8, .int4z, .int6: 0
       case .int4: 0x88
       case .cb4: 0x77
       }
-    #expect(codes.allSatisfy { $0 == expected })
+    // Of int6, two thirds of a group's bytes are low bits, all zero, and one third is high bits.
+    if quantized.layout.scheme.kind == .int6 {
+      let size = quantized.layout.scheme.groupSize
+      #expect(
+        codes.enumerated().allSatisfy { $1 == ($0 % (12 * size) < 8 * size ? 0 : 0xAA) })
+    } else {
+      #expect(codes.allSatisfy { $0 == expected })
+    }
   }
 
   @Test(arguments: everyScheme)

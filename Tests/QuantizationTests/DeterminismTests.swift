@@ -63,7 +63,7 @@ import Testing
     }
   }
 
-  @Test(arguments: ["int8-g64", "int4-g32", "int4z-g128", "cb4-g16"])
+  @Test(arguments: ["int8-g64", "int6-g64", "int4-g32", "int4z-g128", "cb4-g16"])
   func theDivisionIntoBlocksDoesNotMatter(scheme: String) throws {
     let weights = Self.awkward(rows: 100, columns: 256, type: .bfloat16, seed: 9)
     let whole = try Quantized(weights, scheme)

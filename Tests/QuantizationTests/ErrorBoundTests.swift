@@ -7,7 +7,7 @@ import Testing
 
   @Test(arguments: [
     ("cb4-g16", 4.5, 0.066), ("cb4-g32", 4.25, 0.075), ("cb4-g64", 4.125, 0.0815),
-    ("int8-g32", 8.5, 0.0054),
+    ("int8-g32", 8.5, 0.0054), ("int6-g64", 6.25, 0.024),
   ])
   func searchedSchemesStayBelowTheirBounds(scheme: String, bits: Double, bound: Double) throws {
     let quantized = try Quantized(Self.gaussian, scheme)

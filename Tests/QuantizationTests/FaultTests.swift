@@ -31,7 +31,7 @@ import Testing
     }
   }
 
-  @Test(arguments: ["int8-g32", "int4-g64", "int4z-g128"], RoundingMethod.allCases)
+  @Test(arguments: ["int8-g32", "int6-g32", "int4-g64", "int4z-g128"], RoundingMethod.allCases)
   func scalesBeyondBinary16AreRefused(scheme: String, method: RoundingMethod) throws {
     let size = try #require(QuantizationScheme(name: scheme)).groupSize
     for value in [Float(1e7), -1e7, 1e20, 3e38, -3e38] {

@@ -43,7 +43,8 @@ import Testing
   @Test func theOtherBuiltInRecipesTreatAllMatricesAlike() throws {
     for (name, scheme) in [
       ("int8", "int8-g64"), ("int4-pure", "cb4-g16"), ("int8-g32", "int8-g32"),
-      ("int4-g64", "int4-g64"), ("int4z-g32", "int4z-g32"), ("cb4-g32", "cb4-g32"),
+      ("int4-g64", "int4-g64"), ("int6", "int6-g64"), ("int4z-g32", "int4z-g32"),
+      ("cb4-g32", "cb4-g32"),
       ("cb4", "cb4-g16"), ("int4-g32-plain", "int4-g32"),
     ] {
       for plan in try Self.plan(try #require(Recipe.builtIn(name))).values {

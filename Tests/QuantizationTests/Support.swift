@@ -166,7 +166,7 @@ struct Quantized {
     func padded(_ n: Int) -> Int { (n + 63) / 64 * 64 }
     let scaleBytes = padded(groups * 16 * (kind == .cb4 ? 1 : 2))
     let zeroBytes = kind == .int4z ? padded(groups * 16) : 0
-    let codeBytes = layout.columns * 16 * (kind == .int8 ? 8 : 4) / 8
+    let codeBytes = layout.columns * 16 * (kind == .int8 ? 8 : kind == .int6 ? 6 : 4) / 8
     let tile = 64 + row / 16 * (scaleBytes + zeroBytes + codeBytes)
     let (r, group) = (row % 16, column / size)
     let codes = tile + scaleBytes + zeroBytes
@@ -176,11 +176,15 @@ struct Quantized {
       byte = payload[codes + (column / 4 * 16 + r) * 4 + column % 4]
     } else {
       let half = size / 8
-      let pair = payload[codes + ((group * half + atom % half) * 16 + r) * 4 + column % 4]
-      byte = atom < half ? pair & 15 : pair >> 4
+      let start = codes + group * size * (kind == .int6 ? 12 : 8) + r * 4 + column % 4
+      let pair = payload[start + atom % half * 64]
+      let low = atom < half ? pair & 15 : pair >> 4
+      let four = payload[start + (kind == .int6 ? half + atom % (half / 2) : 0) * 64]
+      byte = kind == .int6 ? low | (four >> (2 * (atom / (half / 2))) & 3) << 4 : low
     }
     switch kind {
     case .int8: return half(tile + (group * 16 + r) * 2) * Float(Int8(bitPattern: byte))
+    case .int6: return half(tile + (group * 16 + r) * 2) * Float(Int(byte) - 32)
     case .int4: return half(tile + (group * 16 + r) * 2) * Float(Int(byte) - 8)
     case .int4z:
       let zero = payload[tile + scaleBytes + group * 16 + r]
@@ -227,6 +231,7 @@ struct Quantized {
 }
 
 let everyScheme = [
-  "int8-g32", "int8-g64", "int8-g128", "int4-g32", "int4-g64", "int4-g128", "int4z-g32",
-  "int4z-g64", "int4z-g128", "cb4-g16", "cb4-g32", "cb4-g64", "cb4-g128",
+  "int8-g32", "int8-g64", "int8-g128", "int6-g32", "int6-g64", "int6-g128", "int4-g32",
+  "int4-g64", "int4-g128", "int4z-g32", "int4z-g64", "int4z-g128", "cb4-g16", "cb4-g32", "cb4-g64",
+  "cb4-g128",
 ]

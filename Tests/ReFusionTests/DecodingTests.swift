@@ -97,7 +97,7 @@ import Testing
     #expect(abs(reused.argmaxProbability - recomputed.argmaxProbability) < 1e-5)
   }
 
-  @Test(arguments: ["int8-g32", "int4-g32", "int4z-g32", "cb4-g16", "int4"])
+  @Test(arguments: ["int8-g32", "int6-g32", "int4-g32", "int4z-g32", "cb4-g16", "int4"])
   func quantizedLogitsDoNotDependOnThreads(recipe: String) throws {
     let (_, model) = try model(recipe: recipe)
     var expected: [TokenScore]?

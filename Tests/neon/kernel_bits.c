@@ -48,7 +48,8 @@ static ingot_tiled make_tiled(int32_t kind, int32_t group, int64_t rows, int64_t
   ingot_tiled w = {.kind = kind, .group = group, .rows = rows, .columns = columns};
   w.zero_offset = padded(groups * 16 * (kind == INGOT_CB4 ? 1 : 2));
   w.code_offset = w.zero_offset + padded(kind == INGOT_INT4Z ? groups * 16 : 0);
-  w.tile_bytes = w.code_offset + padded(columns * 16 * (kind == INGOT_INT8 ? 8 : 4) / 8);
+  const int64_t bits = kind == INGOT_INT8 ? 8 : kind == INGOT_INT6 ? 6 : 4;
+  w.tile_bytes = w.code_offset + padded(columns * 16 * bits / 8);
   uint8_t *p = aligned(64 + tiles * w.tile_bytes);
   for (int64_t i = 0; i < 64 + tiles * w.tile_bytes; i++) p[i] = (uint8_t)(next_random() >> 33);
   const float tensor_scale = kind == INGOT_CB4 ? 0.37f : 1;
@@ -166,7 +167,7 @@ int main(int count, char **arguments) {
   if (count < 2) return 0;
   if (!k) return 3;
   const int64_t tokens[] = {1, 2, 3, 5, 8, 13, 17, 33};
-  for (int32_t kind = INGOT_INT8; kind <= INGOT_CB4; kind++)
+  for (int32_t kind = INGOT_INT8; kind <= INGOT_INT6; kind++)
     for (int32_t group = kind == INGOT_CB4 ? 16 : 32; group <= 128; group *= 2)
       for (int t = 0; t < 8; t++) {
         check_product(k, kind, group, 33, group, tokens[t]);
@@ -174,7 +175,7 @@ int main(int count, char **arguments) {
         if (group < 128) check_product(k, kind, group, 16, 192, tokens[t]);
       }
   if (count > 2 && !strcmp(arguments[2], "edges"))
-    for (int32_t kind = INGOT_INT8; kind <= INGOT_CB4; kind++)
+    for (int32_t kind = INGOT_INT8; kind <= INGOT_INT6; kind++)
       for (int32_t group = kind == INGOT_CB4 ? 16 : 32; group <= 128; group *= 2) {
         const int64_t edges[] = {0, 9, 12, 16, 31, 64, 65, 97};
         for (int t = 0; t < 8; t++) check_product(k, kind, group, 65, 3 * 128 + group, edges[t]);

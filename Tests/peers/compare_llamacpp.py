@@ -36,8 +36,8 @@ except ImportError as missing:
 PEERS = ["Q8_0", "Q5_K_M", "Q4_K_M", "Q4_K_S", "Q4_0", "IQ4_NL", "IQ4_XS"]
 # Schemes, the mixed default, and what `--target-bits` chooses within the size of a peer.
 OURS = [
-    "int8-g32", "int8", "int8-g128", "int4", "4.92", "4.79", "4.77", "4.65", "4.55", "cb4-g16",
-    "cb4-g32", "cb4-g64", "int4-g32",
+    "int8-g32", "int8", "int8-g128", "int6", "int4", "4.92", "4.79", "4.77", "4.65", "4.55",
+    "cb4-g16", "cb4-g32", "cb4-g64", "int4-g32",
 ]
 # How llama.cpp names the tensors of a Qwen3 layer.
 LAYER_NAMES = {

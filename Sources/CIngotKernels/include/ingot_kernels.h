@@ -15,7 +15,7 @@ extern "C" {
 #endif
 
 /// How weights are quantized; the values of `QuantizationScheme.Kind`.
-enum { INGOT_INT8 = 1, INGOT_INT4 = 2, INGOT_INT4Z = 3, INGOT_CB4 = 4 };
+enum { INGOT_INT8 = 1, INGOT_INT4 = 2, INGOT_INT4Z = 3, INGOT_CB4 = 4, INGOT_INT6 = 5 };
 
 /// Types of dense weights; the values of `ElementType`.
 enum { INGOT_F32 = 1, INGOT_F16 = 2, INGOT_BF16 = 3 };

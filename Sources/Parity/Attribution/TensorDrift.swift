@@ -137,6 +137,7 @@ enum WeightRounding {
       let step =
         switch scheme.kind {
         case .int8: peak / 127
+        case .int6: peak / 31.5
         // A codebook fits the weights better than even steps; this is its upper bound.
         case .int4, .cb4: peak / 7.5
         case .int4z: (high - low) / 15
@@ -165,6 +166,7 @@ extension QuantizationScheme {
   fileprivate var scaleCoarseness: Double {
     switch kind {
     case .int8: 127 * 0x1p-25
+    case .int6: 32 * 0x1p-25
     case .int4: 8 * 0x1p-25
     case .int4z: 15 * 0x1p-25
     case .cb4: 127 * 0x1p-20

@@ -57,7 +57,7 @@ extension ParityPolicy {
     /// Rounded to another 16-bit type.
     case half
     case int8
-    /// Four bits, or a mix with four bits in it.
+    /// Fewer than eight bits, or a mix with such weights in it.
     case fourBit = "4-bit"
   }
 
