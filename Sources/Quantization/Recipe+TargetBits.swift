@@ -85,7 +85,7 @@ extension Recipe {
       let hasMask = model.maskToken != nil
       exactBytes = { tensor in
         hasMask && tensor.name == ModelConfiguration.embeddingName
-          ? tensor.shape[1] * tensor.elementType.byteCount : 0
+          ? TensorPlan.exactBytes(rows: 1, columns: tensor.shape[1], type: tensor.elementType) : 0
       }
     }
 

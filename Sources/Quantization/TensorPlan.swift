@@ -26,8 +26,15 @@ package struct TensorPlan: Sendable, Hashable {
     switch action {
     case .keep: elementCount * sourceType.byteCount
     case .quantize(let layout, _):
-      layout.payloadBytes + exactRows.count * layout.columns * sourceType.byteCount
+      layout.payloadBytes
+        + Self.exactBytes(rows: exactRows.count, columns: layout.columns, type: sourceType)
     }
+  }
+
+  /// Bytes of exact rows behind the tiles: their numbers, padded to 64, and their elements (ING-065
+  /// of `formats/ingot.md`).
+  static func exactBytes(rows: Int, columns: Int, type: ElementType) -> Int {
+    (4 * rows + 63) / 64 * 64 + rows * columns * type.byteCount
   }
 
   /// Bits of one weight by the scheme alone.

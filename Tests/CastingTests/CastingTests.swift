@@ -57,6 +57,28 @@ import Testing
         == Data(contentsOf: folder.url.appendingPathComponent("ahead.ingot")))
   }
 
+  /// From the command's option to the file: the sample of real weights decides, the tensors of the
+  /// file keep to the budget, and a larger budget leaves less error.
+  @Test func targetBitsBoundTheFile() throws {
+    let (folder, source) = try source(SyntheticCheckpoint())
+    let weights = source.tensors.reduce(0) { $0 + $1.shape.reduce(1, *) }
+    var errors: [Double] = []
+    for target in [4.7, 5.5, 7, 9] {
+      var tensorsLookedAt = 0
+      let recipe = try source.recipe(targetBits: target) { tensorsLookedAt += 1 }
+      #expect(tensorsLookedAt == 16)
+      let plan = try CastPlan(quantizing: source, by: recipe, toolVersion: "test")
+      let caster = Caster(plan)
+      let path = folder.path("out.ingot")
+      try caster.run(to: path, pool: .shared)
+      let bytes = try IngotFile.open(path).tensors.reduce(0) { $0 + $1.byteRange.count }
+      #expect(Double(8 * bytes) / Double(weights) <= target)
+      errors.append(
+        caster.report(recipe: recipe).entries.reduce(0) { $0 + $1.error.relativeError })
+    }
+    #expect(zip(errors, errors.dropFirst()).allSatisfy { $0 > $1 })
+  }
+
   @Test func theConvertedFileHasThePlannedSize() throws {
     let (folder, source) = try source(SyntheticCheckpoint())
     let recipe = try #require(Recipe.builtIn("int4"))

@@ -93,7 +93,7 @@ import Testing
     }
   }
 
-  @Test(arguments: everyScheme)
+  @Test("ING-063", arguments: everyScheme)
   func rowsThatPadATileAreZeroRows(scheme: String) throws {
     let short = Weights.gaussian(rows: 21, columns: 128, seed: 4)
     let padded = Weights(rows: 32, columns: 128, type: .bfloat16) { row, column in
@@ -111,6 +111,32 @@ import Testing
     }
     #expect(first.error.deadRows == 0)
     #expect(second.error.deadRows == 11)
+  }
+
+  /// What readers may rely on, from the bytes of a payload with ordinary, tiny and zero groups.
+  @Test("ING-064", arguments: everyScheme, RoundingMethod.allCases)
+  func codesAndScalesKeepToTheirRanges(scheme: String, method: RoundingMethod) throws {
+    var generator = SeededGenerator(seed: 3)
+    let weights = Weights(rows: 16, columns: 512, type: .float32) { row, column in
+      generator.gaussian() * (column < 256 ? 1 : [0, 1e-12, -1e-7, 1e-3][row % 4])
+    }
+    let quantized = try Quantized(weights, scheme, method)
+    let layout = quantized.layout
+    let tile = Array(quantized.payload[64...])
+    let count = layout.groupsPerRow * 16
+    if layout.scheme.kind == .cb4 {
+      #expect(tile[..<count].allSatisfy { $0 != 0x80 })
+    } else {
+      for index in 0..<count {
+        let half = UInt16(tile[2 * index]) | UInt16(tile[2 * index + 1]) << 8
+        #expect(half != 0x8000 && half & 0x7C00 != 0x7C00)
+        #expect(layout.scheme.kind != .int4z || half & 0x8000 == 0)
+      }
+    }
+    if layout.scheme.kind == .int4z {
+      #expect(tile[layout.zeroPointOffset..<layout.zeroPointOffset + count].allSatisfy { $0 < 16 })
+    }
+    if layout.scheme.kind == .int8 { #expect(tile[layout.codeOffset...].allSatisfy { $0 != 0x80 }) }
   }
 
   @Test func headersHoldTheCodebookAndTheTensorScale() throws {

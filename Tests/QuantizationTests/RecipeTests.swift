@@ -89,7 +89,7 @@ import Testing
     let plans = try #require(Recipe.builtIn("int4")).plan(for: Self.model, tensors: Self.tensors)
     let embedding = try #require(plans.first)
     // Header; 6 tiles of 2 groups of 16 fp16 scales and 128 × 16 codes; the MASK row in bf16.
-    #expect(embedding.byteCount == 64 + 6 * (64 + 2048) + 256)
+    #expect(embedding.byteCount == 64 + 6 * (64 + 2048) + 64 + 256)
     #expect(embedding.bitsPerWeight == 8.25)
     let kept = try Self.parse("default: keep").plan(for: Self.model, tensors: Self.tensors)
     #expect(kept.bitsPerWeight == 16)

@@ -111,6 +111,31 @@ import Testing
     }
   }
 
+  /// A model whose embedding is quantized but for the MASK row answers MASK as one whose embedding
+  /// is kept does, to the bit, and another token otherwise.
+  @Test("ING-067") func exactRowsAreWhatALookUpYields() throws {
+    let folder = try SyntheticCheckpoint().write()
+    let source = try CheckpointCastSource(Checkpoint(path: folder.url.path))
+    let mask = Int32(try #require(source.configuration.maskToken))
+    var answers: [[TokenScore]] = []
+    for embedding in ["scheme: cb4-g32", "action: keep"] {
+      let recipe = try Recipe(
+        yaml: "default: int8-g64\nrules:\n  - tensors: model.embed_tokens.weight\n    \(embedding)",
+        path: "test")
+      let path = folder.path("model.ingot")
+      try Caster(CastPlan(quantizing: source, by: recipe, toolVersion: "test"))
+        .run(to: path, pool: .shared)
+      let model = try ReFusionModel.open(path)
+      for token in [mask, 5] {
+        let session = InferenceSession(model: model, pool: .shared)
+        session.forward(.causal(tokens: [token], positions: [0], cacheLength: 0))
+        answers.append(session.score(at: [0]))
+      }
+    }
+    #expect(answers[0] == answers[2])
+    #expect(answers[1] != answers[3])
+  }
+
   @Test func impossibleSettingsAreRefused() throws {
     let (_, model) = try model()
     let session = InferenceSession(model: model, pool: .shared)

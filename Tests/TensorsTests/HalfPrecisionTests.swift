@@ -29,7 +29,7 @@ import Testing
     #expect(HalfPrecision.half(from: -0x1p-24) == 0x8001)
   }
 
-  @Test func scaleCodesAscendFromZeroAndMirror() {
+  @Test("ING-070") func scaleCodesAscendFromZeroAndMirror() {
     var previous: Float = -1
     for code in UInt8.min...127 {
       let value = HalfPrecision.float(fromS1E2M5: code)
