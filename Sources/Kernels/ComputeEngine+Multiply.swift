@@ -27,7 +27,7 @@ extension ComputeEngine {
     }
     for (matrix, output) in zip(weights, outputs) {
       switch matrix.storage {
-      case .dense(let type) where tokens < Self.packedTokens:
+      case .dense(let type) where tokens < Self.packedTokens(type):
         multiplyDense(
           matrix, type, functions.multiply_dense, input: input, tokens: tokens, output: output)
       case .dense(let type):
@@ -44,8 +44,8 @@ extension ComputeEngine {
     }
   }
 
-  /// From here on turning weights into panels costs less than it saves.
-  private static let packedTokens = 24
+  /// From here on turning weights into panels of f32 costs less than it saves.
+  private static func packedTokens(_ type: ElementType) -> Int { type == .float32 ? 64 : 32 }
 
   private func pack(
     _ input: UnsafePointer<Float>, tokens: Int, columns: Int
