@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """ReFusion decoding beside the official PyTorch implementation, in one run.
 
-Both decode the same prompts with the same settings, float32 and the same number of threads; the
-tokens must be equal, and the rounds of the two alternate.
+Both decode the same prompts with the same settings, float32 arithmetic on the checkpoint's own
+weights and the same number of threads; the tokens must be equal, and the rounds of the two alternate.
 
     python3 Tests/peers/compare_official.py .build/release/ingot CHECKPOINT PAIRS --official FOLDER
 
@@ -92,7 +92,7 @@ def main():
     scratch = tempfile.mkdtemp()
     full, small = os.path.join(scratch, "full.ingot"), os.path.join(scratch, "small.ingot")
     subprocess.run(
-        [options.ingot, "convert", options.checkpoint, full, "--type", "f32", "--quiet"],
+        [options.ingot, "convert", options.checkpoint, full, "--quiet"],
         check=True, stdout=subprocess.DEVNULL)
     subprocess.run(
         [options.ingot, "quantize", options.checkpoint, small, "--recipe", options.recipe,

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Compiles the kernels for AArch64, runs them under emulation, and compares every output bit with
-# the scalar definition on this machine and with each of its own instruction sets. The hash functions
-# likewise.
+# Compiles the kernels and quantizers for AArch64, runs them under emulation, and compares every
+# output bit with the scalar definition on this machine and with each of its own instruction sets. The
+# hash functions likewise.
 # Exit status: 0 equal or skipped (the last line says which), 1 different, 2 does not compile.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -19,11 +19,6 @@ $cross -static "$work/probe.c" -o "$work/probe" 2>/dev/null && "$emulator" "$wor
   || skip "$cross cannot build for AArch64 (Debian: gcc-aarch64-linux-gnu)"
 
 flags="-std=c17 -O2 -ffp-contract=off -I $root/Sources/CIngotKernels/include"
-sources="$root/Tests/neon/kernel_bits.c $root/Sources/CIngotKernels/ingot_*.c"
-$cross $flags -static $sources -lm -lpthread -o "$work/bits.aarch64" || exit 2
-$native $flags $sources -lm -lpthread -o "$work/bits.native" || exit 2
-
-"$work/bits.native" scalar >"$work/definition"
 status=0
 compare() {  # name, command
   name=$1
@@ -37,11 +32,17 @@ compare() {  # name, command
     status=1
   fi
 }
-for table in $("$work/bits.native"); do
-  [ "$table" = scalar ] || compare "$table here" "$work/bits.native" "$table"
-done
-for table in $("$emulator" "$work/bits.aarch64"); do
-  compare "$table on AArch64" "$emulator" "$work/bits.aarch64" "$table"
+for program in kernel quantize; do
+  sources="$root/Tests/neon/${program}_bits.c $root/Sources/CIngotKernels/ingot_*.c"
+  $cross $flags -static $sources -lm -lpthread -o "$work/bits.aarch64" || exit 2
+  $native $flags $sources -lm -lpthread -o "$work/bits.native" || exit 2
+  "$work/bits.native" scalar >"$work/definition"
+  for table in $("$work/bits.native"); do
+    [ "$table" = scalar ] || compare "$program $table here" "$work/bits.native" "$table"
+  done
+  for table in $("$emulator" "$work/bits.aarch64"); do
+    compare "$program $table on AArch64" "$emulator" "$work/bits.aarch64" "$table"
+  done
 done
 
 hashes="-std=c17 -O2 -I $root/Sources/CHashes/include $root/Tests/neon/hash_bits.c"
