@@ -96,18 +96,18 @@ extension Caster {
     statistics.merge(figures, tensor: tensor)
   }
 
-  /// Reads rows of a matrix into pooled memory.
+  /// Lends rows of a matrix where the source has them.
   private func withRows<Result>(
     _ tensor: Int, _ rows: Range<Int>,
     _ body: (UnsafeRawBufferPointer) throws(IngotError) -> Result
   ) throws(IngotError) -> Result {
     let source = plan.source.tensors[tensor]
     let rowBytes = source.shape[1] * source.type.byteCount
-    return try buffers.with(rows.count * rowBytes) { (input) throws(IngotError) in
-      try clock.time(\.read) { () throws(IngotError) in
-        try plan.source.read(tensor: tensor, at: rows.lowerBound * rowBytes, into: input)
-      }
-      return try body(UnsafeRawBufferPointer(input))
+    let range = rows.lowerBound * rowBytes..<rows.upperBound * rowBytes
+    let start = ContinuousClock.now
+    return try plan.source.withBytes(ofTensor: tensor, range) { (bytes) throws(IngotError) in
+      clock.add(PhaseClock.seconds(since: start), to: \.read)
+      return try body(bytes)
     }
   }
 }

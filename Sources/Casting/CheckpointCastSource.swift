@@ -9,35 +9,24 @@ package struct CheckpointCastSource: CastSource {
   package let tensors: [SourceTensor]
   package let attachments: CastAttachments
   private let hashes: [PartHash]
-  /// How often the cast passes over mapped bytes of the checkpoint.
-  private let passes: Int
-
-  /// What the source is opened for.
-  package enum Purpose: Sendable {
-    /// A plan, which reads no weights.
-    case planning
-    /// A cast that copies weights as they are.
-    case copying
-    /// A cast that computes with the weights.
-    case computing
-  }
+  /// How often a cast passes over mapped bytes of the checkpoint: once for the digest, once for the
+  /// tensors. Where it is more often, pages come back.
+  private static let passes = 2
 
   package var path: String { checkpoint.path }
   package var configuration: ModelConfiguration { checkpoint.configuration }
 
-  /// - Parameter purpose: for a cast, the provenance's digests begin while the tokenizer files
-  ///   are read, and a cast that copies shares their pages.
+  /// - Parameter hashesAhead: begin the provenance's digests while the tokenizer files are read;
+  ///   for a cast that will run and not only be planned.
   /// - Throws: what reading the tokenizer files throws, where there are any.
-  package init(_ checkpoint: Checkpoint, for purpose: Purpose = .planning) throws(IngotError) {
+  package init(_ checkpoint: Checkpoint, hashesAhead: Bool = false) throws(IngotError) {
     self.checkpoint = checkpoint
-    let passes = purpose == .copying ? 2 : 1
-    self.passes = passes
-    hashes = checkpoint.shards.map { PartHash($0, passes: passes) }
+    hashes = checkpoint.shards.map { PartHash($0, passes: Self.passes) }
     tensors = checkpoint.tensors.map {
       SourceTensor(name: $0.name, shape: $0.shape, type: $0.type, byteCount: $0.byteCount)
     }
     let attach = { () throws(IngotError) in try Self.attachments(of: checkpoint) }
-    attachments = purpose == .planning ? try attach() : try PartHash.runAhead(hashes, while: attach)
+    attachments = hashesAhead ? try PartHash.runAhead(hashes, while: attach) : try attach()
   }
 
   private static func attachments(
@@ -68,7 +57,7 @@ package struct CheckpointCastSource: CastSource {
     ofTensor index: Int, _ range: Range<Int>,
     _ body: (UnsafeRawBufferPointer) throws(IngotError) -> Result
   ) throws(IngotError) -> Result {
-    try checkpoint.tensors[index].withMapping(of: range, passes: passes, body)
+    try checkpoint.tensors[index].withMapping(of: range, passes: Self.passes, body)
   }
 
   package func hash(ofPart index: Int) -> PartHash { hashes[index] }

@@ -96,7 +96,7 @@ private struct SourceComparison {
   }
 
   func run(pool: ThreadPool) throws {
-    let source = try SourceArgument.open(path, for: .computing, quiet: common.quiet)
+    let source = try SourceArgument.open(path, willCast: true, quiet: common.quiet)
     let plan = try CastPlan(reproducing: file, from: source)
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
       "ingot-check-\(UUID().uuidString)")

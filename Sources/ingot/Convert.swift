@@ -41,10 +41,8 @@ struct Convert: ParsableCommand {
   @OptionGroup var common: CommonOptions
 
   func run() throws {
-    let purpose: CheckpointCastSource.Purpose =
-      dryRun ? .planning : type == nil ? .copying : .computing
     let source = try SourceArgument.open(
-      checkpoint, for: purpose, quiet: common.quiet)
+      checkpoint, willCast: !dryRun, quiet: common.quiet)
     let plan = try CastPlan(
       converting: source, to: type?.elementType, toolVersion: BuildInformation.version)
     if dryRun { return print(PlanTable(plan).text(json: common.json)) }

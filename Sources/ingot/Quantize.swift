@@ -52,7 +52,7 @@ struct Quantize: ParsableCommand {
 
   func run() throws {
     let source = try SourceArgument.open(
-      self.source, for: dryRun ? .planning : .computing, quiet: common.quiet)
+      self.source, willCast: !dryRun, quiet: common.quiet)
     let recipe =
       try targetBits.map { try chosenRecipe(for: source, targetBits: $0) }
       ?? Self.recipe(recipe ?? "")

@@ -76,6 +76,23 @@ import Testing
     #expect(try reader.withMapping(of: 0..<FileWindows.windowBytes) { Self.isRight($0, at: 0) })
   }
 
+  #if os(Linux)
+    /// Pages that the file still had when its length was asked may be gone when they are brought in:
+    /// here because a window reaches beyond the new end. That too is an error, without a signal.
+    @Test func pagesThatCannotBeBroughtInAreAnError() throws {
+      let folder = try TemporaryFolder()
+      let path = try Self.makeFile(folder)
+      let reader = try FileReader(path: path)
+      #expect(truncate(path, off_t(FileWindows.windowBytes + 100)) == 0)
+      let start = FileWindows.windowBytes
+      let error = #expect(throws: IngotError.self) {
+        try reader.withMapping(of: start..<start + 64) { $0.count }
+      }
+      #expect(error?.code == "file.read")
+      #expect(error?.offset == start)
+    }
+  #endif
+
   /// Nothing of a whole pass stays resident, but what waits for a second one does.
   @Test func windowsGoWhenAllPassesAreThrough() throws {
     let folder = try TemporaryFolder()

@@ -47,7 +47,7 @@ import Testing
   @Test(arguments: [1, 2, 3])
   func hashingAheadChangesNothing(shards: Int) throws {
     let (folder, source) = try source(SyntheticCheckpoint(shards: shards))
-    let ahead = try CheckpointCastSource(source.checkpoint, for: .copying)
+    let ahead = try CheckpointCastSource(source.checkpoint, hashesAhead: true)
     for (name, source) in [("plain", source), ("ahead", ahead)] {
       let plan = try CastPlan(converting: source, to: nil, toolVersion: "test")
       _ = try cast(plan, folder, "\(name).ingot", threads: 2)
