@@ -93,4 +93,26 @@ import Testing
       #expect(error > low * low && error < high * high)
     }
   }
+
+  /// The same noise counts most in the head, and in outer layers three times what it does between;
+  /// all layers together count as if there were no such difference.
+  @Test(arguments: [1, 2, 6, 28])
+  func noiseCountsByWhereItIs(layers: Int) throws {
+    let weights = Weights.gaussian(rows: 16, columns: 256)
+    var model = RecipeTests.model
+    model.layerCount = layers
+    let source = WeightSensitivity(of: model) { (_, _) in Array(weights.bytes) }
+    let scheme = try #require(QuantizationScheme(.int4, groupSize: 64))
+    func error(_ name: String) throws -> Double {
+      try source.error(of: (name: name, shape: [16, 256], elementType: .bfloat16), in: scheme)
+    }
+    let head = try error(ModelConfiguration.headName)
+    let shares = try (0..<layers).map { try error("model.layers.\($0).mlp.up_proj.weight") / head }
+    #expect(abs(shares.reduce(0, +) * 16 - 1) < 1e-9)
+    let outer = [1: 0, 2: 1, 6: 1, 28: 3][layers] ?? 0
+    #expect(zip(shares, shares.reversed()).allSatisfy { $0 == $1 })
+    if outer > 0, layers > 2 * outer {
+      #expect(abs(shares[outer - 1] / shares[outer] - 3) < 1e-9)
+    }
+  }
 }
