@@ -9,7 +9,7 @@ internal import Synchronization
 /// A file mapped for passes over its bytes: pages are brought in a window at a time, and let go
 /// when all passes are through with the window.
 ///
-/// Filling page tables costs about as much as a tenth of SHA-256. Passes that follow each other
+/// Filling page tables takes about a tenth of the time of SHA-256. Passes that follow each other
 /// within `keptBytes` share that cost, and the resident memory stays bounded.
 package final class FileWindows: Sendable {
   private let path: String
@@ -99,13 +99,15 @@ package final class FileWindows: Sendable {
   }
 
   private func populate(_ index: Int) throws(IngotError) {
-    let window = bounds(index)
     // Where the system lacks the call, pages come one by one as they are touched.
-    guard madvise(base + window.lowerBound, window.count, Self.populateRead) != 0, errno == EFAULT
-    else { return }
-    throw IngotError(
-      "file.read", "cannot be read: the disk failed or the file shrank", path: path,
-      offset: window.lowerBound)
+    #if canImport(Glibc)
+      let window = bounds(index)
+      guard madvise(base + window.lowerBound, window.count, Self.populateRead) != 0, errno == EFAULT
+      else { return }
+      throw IngotError(
+        "file.read", "cannot be read: the disk failed or the file shrank", path: path,
+        offset: window.lowerBound)
+    #endif
   }
 
   private func release(_ index: Int, _ range: Range<Int>, _ passes: Int) {

@@ -227,8 +227,7 @@ static void ingot_amx_stream(
   float *sums = scales + 2 * SCALES;
   ingot_dots *dots = (ingot_dots *)(sums + AMX_STREAM_TOKENS * 2 * INGOT_LANES);
   const int64_t group = w->group, depth = group < 64 ? group : 64, tokens = x->tokens;
-  const int64_t ahead =
-      AMX_AHEAD_BYTES / ingot_code_bytes(w, INGOT_BLOCK) * INGOT_BLOCK;
+  const int64_t ahead = AMX_AHEAD_BYTES / ingot_code_bytes(w, INGOT_BLOCK) * INGOT_BLOCK;
   const float tensor_scale = ingot_tensor_scale(w);
   int64_t shape = 0;
   for (int64_t column = 0; column < ahead && column < w->columns; column += INGOT_BLOCK)

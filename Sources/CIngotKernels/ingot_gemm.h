@@ -37,9 +37,11 @@ static void INGOT_NAME(unpack_signed)(
   }
   const int64_t blocks = w->group / 8;
   if (w->kind == INGOT_INT6) {
-    for (int64_t column = first; column < first + count; column += w->group, codes += w->group * 16)
+    const uint8_t *packed = tile + w->code_offset;
+    for (int64_t c = 0; c < count; c += w->group)
       ingot_unpack_int6(
-          tile + w->code_offset + ingot_code_bytes(w, column), w->group, 32, (uint8_t *)codes);
+          packed + ingot_code_bytes(w, first + c), w->group, 32,
+          (uint8_t *)codes + c * INGOT_LANES);
     return;
   }
   for (int64_t g = first / w->group; g < (first + count) / w->group; g++) {

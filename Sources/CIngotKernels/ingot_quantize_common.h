@@ -38,10 +38,20 @@ enum { INGOT_QUANTIZE_TOP_CODE = 127 };
 
 /// Smallest and largest code of a kind, before any zero point.
 INGOT_QUANTIZE_INLINE float ingot_quantize_low(int32_t kind) {
-  return kind == QUANTIZE_INT8 ? -127 : kind == QUANTIZE_INT6 ? -32 : kind == QUANTIZE_INT4Z ? 0 : -8;
+  switch (kind) {
+    case QUANTIZE_INT8: return -127;
+    case QUANTIZE_INT6: return -32;
+    case QUANTIZE_INT4Z: return 0;
+    default: return -8;
+  }
 }
 INGOT_QUANTIZE_INLINE float ingot_quantize_high(int32_t kind) {
-  return kind == QUANTIZE_INT8 ? 127 : kind == QUANTIZE_INT6 ? 31 : kind == QUANTIZE_INT4Z ? 15 : 7;
+  switch (kind) {
+    case QUANTIZE_INT8: return 127;
+    case QUANTIZE_INT6: return 31;
+    case QUANTIZE_INT4Z: return 15;
+    default: return 7;
+  }
 }
 
 /// What is added to a code before it is stored.
