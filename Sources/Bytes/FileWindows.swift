@@ -75,7 +75,10 @@ package final class FileWindows: Sendable {
     let touched = range.lowerBound / Self.windowBytes...(range.upperBound - 1) / Self.windowBytes
     let missing = acquire(touched)
     defer { for index in touched { release(index, range, passes) } }
-    for index in missing { try populate(index) }
+    for index in missing {
+      try populate(index)
+      markMapped(index)
+    }
     return try body(UnsafeRawBufferPointer(start: base + range.lowerBound, count: range.count))
   }
 
@@ -90,11 +93,18 @@ package final class FileWindows: Sendable {
   private func acquire(_ indices: ClosedRange<Int>) -> [Int] {
     windows.withLock { table in
       for index in indices { table.windows[index].users += 1 }
-      let missing = indices.filter { !table.windows[$0].isMapped }
-      for index in missing { table.windows[index].isMapped = true }
-      table.mapped += missing.count
-      Self.mappedBytes.add(missing.count * Self.windowBytes, ordering: .relaxed)
-      return missing
+      return indices.filter { !table.windows[$0].isMapped }
+    }
+  }
+
+  /// After its pages came in: two threads may have brought them, and whoever comes while they do
+  /// brings them too, so that nobody looks at pages that could not be read.
+  private func markMapped(_ index: Int) {
+    windows.withLock { table in
+      guard !table.windows[index].isMapped else { return }
+      table.windows[index].isMapped = true
+      table.mapped += 1
+      Self.mappedBytes.add(Self.windowBytes, ordering: .relaxed)
     }
   }
 
@@ -117,7 +127,8 @@ package final class FileWindows: Sendable {
       table.windows[index].seen += range.clamped(to: window).count
       let isDone = table.windows[index].seen >= passes * window.count
       let isOver = Self.mappedBytes.load(ordering: .relaxed) > Self.keptBytes
-      guard table.windows[index].users == 0, isDone || isOver else { return }
+      guard table.windows[index].users == 0, table.windows[index].isMapped, isDone || isOver
+      else { return }
       _ = madvise(base + window.lowerBound, window.count, Int32(MADV_DONTNEED))
       table.windows[index].isMapped = false
       table.mapped -= 1

@@ -88,6 +88,7 @@ INGOT_INLINE void ingot_stream_int6(
   const int64_t quarter = group * (INGOT_LANES / 4);
   // The second operand where `low` is set, elsewhere the third.
   enum { SELECT = 0xCA };
+  // Few tokens: sums of their own, so that products do not wait for one another.
   __m512i far_dot[STREAM_TOKENS];
   INGOT_UNROLL
   for (int t = 0; t < tokens; t++) far_dot[t] = _mm512_setzero_si512();
@@ -115,6 +116,7 @@ INGOT_INLINE void ingot_stream_int6(
       }
     }
   }
+  if (tokens > 4) return;
   INGOT_UNROLL
   for (int t = 0; t < tokens; t++) dot[t] = _mm512_add_epi32(dot[t], far_dot[t]);
 }

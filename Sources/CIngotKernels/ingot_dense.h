@@ -23,43 +23,6 @@ INGOT_INLINE f32x16 INGOT_NAME(dense_load_part)(
   return INGOT_NAME(dense_load)(copy, 0, type);
 }
 
-/// Sums over the lanes of 16 vectors: lane i of the result is Σ of `v[i]`. Four rounds in which two
-/// vectors become one, instead of one vector after the other.
-INGOT_INLINE f32x16 INGOT_NAME(sums16)(const f32x16 *v) {
-  f32x16 pairs[8], quads[4];
-  INGOT_UNROLL
-  for (int i = 0; i < 8; i++) {
-    const f32x16 a = v[2 * i], b = v[2 * i + 1];
-    pairs[i] = __builtin_shufflevector(
-                   a, b, 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29)
-               + __builtin_shufflevector(
-                   a, b, 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31);
-  }
-  INGOT_UNROLL
-  for (int i = 0; i < 4; i++) {
-    const f32x16 a = pairs[2 * i], b = pairs[2 * i + 1];
-    quads[i] = __builtin_shufflevector(
-                   a, b, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29)
-               + __builtin_shufflevector(
-                   a, b, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);
-  }
-  // Each 128-bit lane of quads[i] now holds parts of v[4i] … v[4i + 3].
-  f32x16 halves[2];
-  INGOT_UNROLL
-  for (int i = 0; i < 2; i++) {
-    const f32x16 a = quads[2 * i], b = quads[2 * i + 1];
-    halves[i] = __builtin_shufflevector(
-                    a, b, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27)
-                + __builtin_shufflevector(
-                    a, b, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
-  }
-  const f32x16 a = halves[0], b = halves[1];
-  return __builtin_shufflevector(
-             a, b, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27)
-         + __builtin_shufflevector(
-             a, b, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
-}
-
 enum {
   /// Rows and tokens whose sums are folded together.
   DENSE_TILE = 4,
@@ -134,7 +97,7 @@ INGOT_INLINE void INGOT_NAME(dense_tile)(
       INGOT_NAME(dense_block)(weights, type, row + r, columns, x + t * columns, to, count);
     }
   float lanes[16];
-  ingot_store(lanes, INGOT_NAME(sums16)(sums[0]));
+  ingot_store(lanes, ingot_sums16(sums[0]));
   INGOT_UNROLL
   for (int t = 0; t < tokens; t++)
     memcpy(out + t * all_rows, lanes + t * DENSE_TILE, DENSE_TILE * sizeof *out);

@@ -66,6 +66,39 @@ INGOT_INLINE float ingot_sum16(f32x16 v) {
   return lanes[0];
 }
 
+/// Two vectors to one: neighbours two lanes apart are added, within each 128 bits.
+INGOT_INLINE f32x16 ingot_fold_pairs(f32x16 a, f32x16 b) {
+  return __builtin_shufflevector(a, b, 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29)
+         + __builtin_shufflevector(
+             a, b, 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31);
+}
+
+/// Two vectors to one: halves of each 128 bits are added.
+INGOT_INLINE f32x16 ingot_fold_halves(f32x16 a, f32x16 b) {
+  return __builtin_shufflevector(a, b, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29)
+         + __builtin_shufflevector(
+             a, b, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);
+}
+
+/// Two vectors to one: neighbouring 128 bits are added.
+INGOT_INLINE f32x16 ingot_fold_quarters(f32x16 a, f32x16 b) {
+  return __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27)
+         + __builtin_shufflevector(
+             a, b, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
+}
+
+/// Lane i of the result is the sum over the lanes of `v[i]`: four rounds in which two vectors become
+/// one, where one vector after the other would take four rounds each.
+INGOT_INLINE f32x16 ingot_sums16(const f32x16 *v) {
+  f32x16 sum[8];
+  INGOT_UNROLL
+  for (int i = 0; i < 8; i++) sum[i] = ingot_fold_pairs(v[2 * i], v[2 * i + 1]);
+  INGOT_UNROLL
+  for (int i = 0; i < 4; i++) sum[i] = ingot_fold_halves(sum[2 * i], sum[2 * i + 1]);
+  return ingot_fold_quarters(
+      ingot_fold_quarters(sum[0], sum[1]), ingot_fold_quarters(sum[2], sum[3]));
+}
+
 INGOT_INLINE float ingot_maximum16(f32x16 v) {
   float lanes[16];
   ingot_store(lanes, v);

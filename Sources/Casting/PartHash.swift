@@ -9,8 +9,6 @@ package final class PartHash: Sendable {
   private let file: SafetensorsFile
   /// Passes over the file in all, this one included.
   private let passes: Int
-  /// Bytes mapped at a time: many pages a system call, few in memory.
-  private static let windowBytes = 4 << 20
   private let state = Mutex(State())
 
   private struct State {
@@ -30,7 +28,7 @@ package final class PartHash: Sendable {
   package func advance(to end: Int) throws(IngotError) {
     try state.withLock { (state) throws(IngotError) in
       while state.done < end {
-        let window = state.done..<min(state.done + Self.windowBytes, end)
+        let window = state.done..<min(state.done + FileWindows.windowBytes, end)
         var hasher = state.hasher
         try file.withMapping(of: window, passes: passes) { hasher.update($0) }
         state.hasher = hasher

@@ -85,11 +85,15 @@ import Testing
       let reader = try FileReader(path: path)
       #expect(truncate(path, off_t(FileWindows.windowBytes + 100)) == 0)
       let start = FileWindows.windowBytes
-      let error = #expect(throws: IngotError.self) {
-        try reader.withMapping(of: start..<start + 64) { $0.count }
+      // Again and again: what could not be brought in does not count as there.
+      for _ in 0..<3 {
+        let error = #expect(throws: IngotError.self) {
+          try reader.withMapping(of: start..<start + 64) { $0.count }
+        }
+        #expect(error?.code == "file.read")
+        #expect(error?.offset == start)
       }
-      #expect(error?.code == "file.read")
-      #expect(error?.offset == start)
+      #expect(reader.residentWindows == 0)
     }
   #endif
 

@@ -57,6 +57,30 @@ import Testing
         == Data(contentsOf: folder.url.appendingPathComponent("ahead.ingot")))
   }
 
+  /// Nothing in safetensors aligns its data: one more byte of header, and every weight lies at an odd
+  /// address of the mapping that it is read from.
+  @Test(arguments: ["int8", "int6", "cb4-g16"])
+  func dataAtOddAddressesGivesTheSameTensors(recipe name: String) throws {
+    let (folder, source) = try source(SyntheticCheckpoint())
+    let recipe = try #require(Recipe.builtIn(name))
+    let even = try cast(
+      CastPlan(quantizing: source, by: recipe, toolVersion: "test"), folder, "even.ingot")
+    let file = folder.url.appendingPathComponent("model.safetensors")
+    var bytes = [UInt8](try Data(contentsOf: file))
+    let length = bytes[..<8].reversed().reduce(0) { $0 << 8 | Int($1) }
+    let spaces = [UInt8](repeating: 0x20, count: length % 2 == 0 ? 1 : 2)
+    bytes.insert(contentsOf: spaces, at: 8 + length)
+    for index in 0..<8 { bytes[index] = UInt8((length + spaces.count) >> (8 * index) & 255) }
+    try Data(bytes).write(to: file)
+    let moved = try CheckpointCastSource(Checkpoint(path: folder.url.path))
+    let odd = try cast(
+      CastPlan(quantizing: moved, by: recipe, toolVersion: "test"), folder, "odd.ingot")
+    #expect((length + spaces.count) % 2 == 1)
+    for (one, other) in zip(even.tensors, odd.tensors) {
+      #expect(Array(even.bytes(of: one)) == Array(odd.bytes(of: other)), "\(one.name)")
+    }
+  }
+
   /// From the command's option to the file: the sample of real weights decides, the tensors of the
   /// file keep to the budget, and a larger budget leaves less error.
   @Test func targetBitsBoundTheFile() throws {

@@ -12,15 +12,15 @@ extension ParityPolicy.CandidateClass {
   ) throws(IngotError) {
     var isLossless = true
     var hasInt8 = false
-    var hasFourBit = false
+    var hasFewBits = false
     for tensor in candidate.configuration.tensors where tensor.shape.count == 2 {
       let own = try candidate.matrix(named: tensor.name).storage
       let other = try reference.matrix(named: tensor.name).storage
       if own == other { continue }
       isLossless = false
       guard case .tiled(let layout) = own else { continue }
-      if layout.scheme.kind == .int8 { hasInt8 = true } else { hasFourBit = true }
+      if layout.scheme.kind == .int8 { hasInt8 = true } else { hasFewBits = true }
     }
-    self = isLossless ? .lossless : hasFourBit ? .fourBit : hasInt8 ? .int8 : .half
+    self = isLossless ? .lossless : hasFewBits ? .fourBit : hasInt8 ? .int8 : .half
   }
 }
