@@ -21,6 +21,8 @@
 
 #include "ingot_panels_x86.h"
 
+#include "ingot_amx_square.h"
+
 void ingot_multiply_tiled_avx512vnni(
     const ingot_tiled *w, const ingot_activations *x, int64_t first, int64_t end, float *out,
     void *scratch);
@@ -30,246 +32,208 @@ void ingot_multiply_tiled_avx512vnni(
 enum { AMX_TOKENS = 9, AMX_GROUP = 32 };
 
 int32_t ingot_activation_order_amx(int64_t tokens, int64_t group) {
-  return tokens < AMX_TOKENS || group < AMX_GROUP ? INGOT_BY_QUAD : INGOT_BY_TOKEN;
-}
-
-/// The operand of `ldtilecfg`.
-typedef struct __attribute__((aligned(64))) tile_shapes {
-  uint8_t palette;
-  uint8_t start_row;
-  uint8_t reserved[14];
-  uint16_t row_bytes[16];
-  uint8_t rows[16];
-} tile_shapes;
-
-/// Registers: 0…3 sums, 4 activations (`tokens` × `depth` columns), 6 and 7 weights.
-INGOT_INLINE void ingot_shape_tiles(int64_t depth, int64_t tokens) {
-  tile_shapes shapes;
-  memset(&shapes, 0, sizeof shapes);
-  shapes.palette = 1;
-  for (int i = 0; i < 8; i++) {
-    shapes.rows[i] = (uint8_t)(i < 6 ? tokens : depth / 4);
-    shapes.row_bytes[i] = (uint16_t)(i == 4 ? depth : 64);
-  }
-  _tile_loadconfig(&shapes);
-}
-
-/// Dot products of one block: `[group][weight tile][16 tokens][16 rows]`.
-typedef int32_t ingot_dots[INGOT_BLOCK / 16][2][16][16];
-
-/// 16 tokens × two weight tiles × one block of a panel; the products of the tile unit are turned
-/// into floats while it works on the next.
-typedef struct ingot_unit {
-  int64_t first_group;
-  int64_t groups;
-  int64_t tokens;
-  const float *token_scales;
-  float *out;
-} ingot_unit;
-
-/// One group in the sum registers 2·`pair` and 2·`pair` + 1.
-#define INGOT_AMX_GROUP(pair_left, pair_right)                        \
-  do {                                                                \
-    _tile_zero(pair_left);                                            \
-    _tile_zero(pair_right);                                           \
-    for (int64_t k = 0; k < group; k += depth) {                      \
-      _tile_loadd(4, a, stride);                                      \
-      _tile_loadd(6, left, 64);                                       \
-      _tile_dpbssd(pair_left, 4, 6);                                  \
-      _tile_loadd(7, right, 64);                                      \
-      _tile_dpbssd(pair_right, 4, 7);                                 \
-      a += depth, left += 16 * depth, right += 16 * depth;            \
-    }                                                                 \
-    _tile_stored(pair_left, dots[g][0], 64);                          \
-    _tile_stored(pair_right, dots[g][1], 64);                         \
-  } while (0)
-
-INGOT_INLINE void ingot_amx_products(
-    const ingot_panel *panel, const int8_t *a, int64_t stride, int64_t column, int64_t groups,
-    ingot_dots dots) {
-  const int64_t group = panel->group, depth = group < 64 ? group : 64;
-  const uint8_t *left = panel->codes[0] + 16 * column, *right = panel->codes[1] + 16 * column;
-  int64_t g = 0;
-  for (; g + 1 < groups; g++) {
-    INGOT_AMX_GROUP(0, 1);
-    g++;
-    INGOT_AMX_GROUP(2, 3);
-  }
-  if (g < groups) INGOT_AMX_GROUP(0, 1);
-}
-
-/// float(dot) · scale summed over the groups, then · token scale onto the output.
-INGOT_INLINE void ingot_amx_finish_groups(
-    const ingot_panel *panel, const ingot_unit *unit, ingot_dots dots, int groups) {
-  for (int tile = 0; tile < 2; tile++) {
-    const float *s = panel->scales[tile] + unit->first_group * INGOT_LANES;
-    __m512 scale[INGOT_BLOCK / 16];
-    INGOT_UNROLL
-    for (int g = 0; g < groups; g++) scale[g] = _mm512_load_ps(s + g * INGOT_LANES);
-    float *o = unit->out + tile * INGOT_LANES;
-    for (int64_t t = 0; t < unit->tokens; t++, o += 2 * INGOT_LANES) {
-      // The first product equals an FMA onto zero: the sign of a zero is lost in `out`.
-      __m512 sum = _mm512_mul_ps(
-          _mm512_cvtepi32_ps(_mm512_load_si512(dots[0][tile][t])), scale[0]);
-      INGOT_UNROLL
-      for (int g = 1; g < groups; g++)
-        sum = _mm512_fmadd_ps(
-            _mm512_cvtepi32_ps(_mm512_load_si512(dots[g][tile][t])), scale[g], sum);
-      const __m512 token_scale = _mm512_set1_ps(unit->token_scales[t]);
-      _mm512_store_ps(o, _mm512_fmadd_ps(sum, token_scale, _mm512_load_ps(o)));
-    }
-  }
-}
-
-static void ingot_amx_finish(
-    const ingot_panel *panel, const ingot_unit *unit, ingot_dots dots) {
-  switch (unit->groups) {
-    case 1: ingot_amx_finish_groups(panel, unit, dots, 1); break;
-    case 2: ingot_amx_finish_groups(panel, unit, dots, 2); break;
-    case 3: ingot_amx_finish_groups(panel, unit, dots, 3); break;
-    case 4: ingot_amx_finish_groups(panel, unit, dots, 4); break;
-    case 5: ingot_amx_finish_groups(panel, unit, dots, 5); break;
-    case 6: ingot_amx_finish_groups(panel, unit, dots, 6); break;
-    case 7: ingot_amx_finish_groups(panel, unit, dots, 7); break;
-    default: ingot_amx_finish_groups(panel, unit, dots, 8);
-  }
-}
-
-static void ingot_amx_panel(
-    const ingot_panel *panel, const ingot_activations *x, int64_t first, int64_t end,
-    float *out) {
-  ingot_dots dots[2] __attribute__((aligned(64)));
-  ingot_unit units[2];
-  const int64_t group = panel->group, depth = group < 64 ? group : 64;
-  int64_t shape = 0, count = 0;
-  for (int64_t t = first; t < end; t += 16) {
-    const int64_t tokens = end - t < 16 ? end - t : 16;
-    ingot_fetch_next(panel, (t - first) / 16, (end - first + 15) / 16);
-    if (tokens != shape) ingot_shape_tiles(depth, shape = tokens);
-    const int8_t *a = x->codes + t * x->token_stride + panel->first_column;
-    for (int64_t column = 0; column < panel->columns; column += INGOT_BLOCK) {
-      const int64_t rest = panel->columns - column;
-      const int64_t block = (panel->first_column + column) / INGOT_BLOCK;
-      ingot_unit *unit = &units[count % 2];
-      *unit = (ingot_unit){
-          .first_group = column / group,
-          .groups = (rest < INGOT_BLOCK ? rest : INGOT_BLOCK) / group,
-          .tokens = tokens,
-          .token_scales = x->scales + block * x->padded_tokens + t,
-          .out = out + (t - first) * 2 * INGOT_LANES};
-      ingot_amx_products(
-          panel, a + column, x->token_stride, column, unit->groups, dots[count % 2]);
-      if (count > 0) ingot_amx_finish(panel, &units[(count + 1) % 2], dots[(count + 1) % 2]);
-      count++;
-    }
-  }
-  if (count > 0) ingot_amx_finish(panel, &units[(count + 1) % 2], dots[(count + 1) % 2]);
+  return tokens < AMX_TOKENS || group < AMX_GROUP ? INGOT_BY_QUAD : INGOT_BY_TILE;
 }
 
 enum {
-  /// Up to here a block of activations for all tokens stays in the first-level cache, so that
-  /// weights can come straight from memory, a block of columns at a time.
-  AMX_STREAM_TOKENS = 64,
-  /// Bytes of each tile's codes that are on their way from memory.
-  AMX_AHEAD_BYTES = 4096
+  /// Most weight tiles that meet the same activations, columns and tokens at a time.
+  SWEEP_TILES = 8,
+  SWEEP_COLUMNS = 512,
+  SWEEP_TOKENS = 512,
+  /// Up to here the activations of one block of columns stay in the first-level cache, so that
+  /// weights can come straight from memory, a block at a time.
+  STREAM_TOKENS = 64,
+  /// Bytes of each tile's codes that are then on their way from memory.
+  STREAM_AHEAD = 4096
 };
 
-/// Fetches the codes of one block of two neighbouring tiles, and with the first block the scales.
-INGOT_INLINE void ingot_amx_fetch(
-    const ingot_tiled *w, int64_t tile, int64_t end, int64_t column) {
-  for (int64_t i = tile; i < tile + 2 && i < end; i++) {
-    const uint8_t *base = ingot_tile(w, i);
-    if (column == 0)
-      for (int64_t k = 0; k < w->code_offset; k += 64)
-        _mm_prefetch((const char *)base + k, _MM_HINT_T0);
-    int64_t bytes;
-    const char *codes = (const char *)ingot_packed_codes(w, i, column, &bytes);
-    const int64_t most = ingot_code_bytes(w, INGOT_BLOCK);
-    if (bytes > most) bytes = most;
-    for (int64_t k = 0; k < bytes; k += 64) _mm_prefetch(codes + k, _MM_HINT_T0);
-  }
+/// Some columns of a few neighbouring tiles.
+typedef struct ingot_strip {
+  int64_t tile, column;
+  /// How many there are; at the edges of the matrix there may be fewer.
+  int64_t tiles, width;
+  /// Signed bytes, mapped or unpacked, and scales.
+  const uint8_t *codes[SWEEP_TILES];
+  const float *scales[SWEEP_TILES];
+} ingot_strip;
+
+/// One product of up to 512 tokens with a range of tiles, strip by strip along the columns.
+typedef struct ingot_sweep {
+  const ingot_tiled *w;
+  const ingot_activations *x;
+  int64_t first_tile, end_tile;
+  int64_t first_token, end_token;
+  /// Of one strip.
+  int64_t tiles, columns;
+  int32_t is_stream;
+  /// log2 of the group.
+  int32_t group_shift;
+  /// Unpacked codes and scales of two strips, used in turn.
+  uint8_t *codes[2];
+  float *scales[2];
+  /// `[tile][token][16 rows]`, tiles `sums_stride` floats apart.
+  float *sums;
+  int64_t sums_stride;
+  ingot_dots *dots;
+  /// Used in turn: the square that is multiplied, and the one before it, to be finished.
+  ingot_square squares[2];
+  int64_t count;
+  int32_t is_pending;
+} ingot_sweep;
+
+/// The strip at a place, without its codes.
+INGOT_INLINE ingot_strip ingot_strip_at(const ingot_sweep *s, int64_t tile, int64_t column) {
+  const int64_t tiles = s->end_tile - tile, width = s->w->columns - column;
+  ingot_strip strip;
+  strip.tile = tile;
+  strip.column = column;
+  strip.tiles = tiles < s->tiles ? tiles : s->tiles;
+  strip.width = width < s->columns ? width : s->columns;
+  return strip;
 }
 
-/// One block of columns of two tiles as a panel in `codes` and `scales`.
-INGOT_INLINE ingot_panel ingot_amx_block(
-    const ingot_tiled *w, int64_t tile, int64_t end, int64_t column, uint8_t *codes,
-    float *scales) {
-  const int64_t rest = w->columns - column;
-  ingot_panel panel = {
-      .first_column = column,
-      .columns = rest < INGOT_BLOCK ? rest : INGOT_BLOCK,
-      .group = w->group};
-  for (int i = 0; i < 2; i++) {
-    const int64_t index = tile + i < end ? tile + i : tile;
-    uint8_t *c = codes + i * INGOT_BLOCK * INGOT_LANES;
-    float *s = scales + i * (INGOT_BLOCK / 16) * INGOT_LANES;
-    int64_t bytes;
-    ingot_unpack(
-        w, ingot_tile(w, index), column, panel.columns, 0, w->kind == INGOT_INT8 ? 0 : c, s);
-    panel.codes[i] =
-        w->kind == INGOT_INT8 ? ingot_packed_codes(w, index, column, &bytes) : c;
-    panel.scales[i] = s;
-  }
-  return panel;
+/// The one that follows; it has no tiles beyond the last.
+INGOT_INLINE ingot_strip ingot_strip_after(const ingot_sweep *s, const ingot_strip *strip) {
+  const int64_t column = strip->column + s->columns;
+  if (column < s->w->columns) return ingot_strip_at(s, strip->tile, column);
+  return ingot_strip_at(s, strip->tile + s->tiles, 0);
 }
 
-/// Few tokens: bound by memory, so blocks of columns are fetched well ahead, unpacked while the
-/// tile unit works on the block before, and meet all tokens at once.
-static void ingot_amx_stream(
-    const ingot_tiled *w, const ingot_activations *x, int64_t first, int64_t end, float *out,
-    void *scratch) {
-  enum {
-    CODES = 2 * INGOT_BLOCK * INGOT_LANES,
-    SCALES = 2 * (INGOT_BLOCK / 16) * INGOT_LANES
-  };
-  uint8_t *codes = scratch;
-  float *scales = (float *)(codes + 2 * CODES);
-  float *sums = scales + 2 * SCALES;
-  ingot_dots *dots = (ingot_dots *)(sums + AMX_STREAM_TOKENS * 2 * INGOT_LANES);
-  const int64_t group = w->group, depth = group < 64 ? group : 64, tokens = x->tokens;
-  const int64_t ahead = AMX_AHEAD_BYTES / ingot_code_bytes(w, INGOT_BLOCK) * INGOT_BLOCK;
-  const float tensor_scale = ingot_tensor_scale(w);
-  int64_t shape = 0;
-  for (int64_t column = 0; column < ahead && column < w->columns; column += INGOT_BLOCK)
-    ingot_amx_fetch(w, first, end, column);
-  for (int64_t tile = first; tile < end; tile += 2) {
-    memset(sums, 0, (size_t)tokens * 2 * INGOT_LANES * sizeof *sums);
-    ingot_panel panels[2];
-    ingot_unit units[2];
-    int64_t count = 0, before = 0;
-    panels[0] = ingot_amx_block(w, tile, end, 0, codes, scales);
-    for (int64_t column = 0, b = 0; column < w->columns; column += INGOT_BLOCK, b ^= 1) {
-      const ingot_panel *panel = &panels[b];
-      // What is fetched ahead continues in the next tiles.
-      const int64_t next = column + ahead;
-      if (next < w->columns) ingot_amx_fetch(w, tile, end, next);
-      else if (tile + 2 < end && next - w->columns < w->columns)
-        ingot_amx_fetch(w, tile + 2, end, (next - w->columns) / INGOT_BLOCK * INGOT_BLOCK);
-      for (int64_t t = 0; t < tokens; t += 16, count++) {
-        const int64_t now = count % 2, live = tokens - t < 16 ? tokens - t : 16;
-        if (live != shape) ingot_shape_tiles(depth, shape = live);
-        units[now] = (ingot_unit){
-            .first_group = 0,
-            .groups = panel->columns / group,
-            .tokens = live,
-            .token_scales = x->scales + column / INGOT_BLOCK * x->padded_tokens + t,
-            .out = sums + t * 2 * INGOT_LANES};
-        ingot_amx_products(
-            panel, x->codes + t * x->token_stride + column, x->token_stride, 0,
-            units[now].groups, dots[now]);
-        if (count > 0) ingot_amx_finish(&panels[before], &units[1 - now], dots[1 - now]);
-        before = b;
-        // After the last use of the other panel's scales.
-        if (t == 0 && column + INGOT_BLOCK < w->columns)
-          panels[1 - b] = ingot_amx_block(
-              w, tile, end, column + INGOT_BLOCK, codes + (1 - b) * CODES,
-              scales + (1 - b) * SCALES);
-      }
+/// Fetches share `part` of `parts` of a strip's packed codes.
+INGOT_INLINE void ingot_strip_fetch_share(
+    const ingot_sweep *s, const ingot_strip *strip, int64_t part, int64_t parts, int is_near) {
+  const ingot_tiled *w = s->w;
+  const int64_t lines = ingot_code_bytes(w, strip->width) / 64;
+  const int64_t from = part == 0 ? 0 : lines * part / parts;
+  const int64_t to = part + 1 == parts ? lines : lines * (part + 1) / parts;
+  for (int64_t i = 0; i < strip->tiles; i++) {
+    const char *base = (const char *)ingot_tile(w, strip->tile + i);
+    const char *codes = base + w->code_offset + ingot_code_bytes(w, strip->column);
+    for (int64_t k = from; k < to; k++) {
+      if (is_near) _mm_prefetch(codes + 64 * k, _MM_HINT_T0);
+      else _mm_prefetch(codes + 64 * k, _MM_HINT_T1);
     }
-    ingot_amx_finish(&panels[before], &units[(count + 1) % 2], dots[(count + 1) % 2]);
-    for (int64_t i = tile; i < tile + 2 && i < end; i++)
-      ingot_write_tile(
-          w, i, sums + (i - tile) * INGOT_LANES, 2 * INGOT_LANES, 0, tokens, tensor_scale, out);
+    if (strip->column == 0 && part == 0)
+      for (int64_t k = 0; k < w->code_offset; k += 64) _mm_prefetch(base + k, _MM_HINT_T1);
+  }
+}
+
+INGOT_INLINE void ingot_strip_fetch(
+    const ingot_sweep *s, const ingot_strip *strip, int64_t part, int64_t parts) {
+  if (s->is_stream) ingot_strip_fetch_share(s, strip, part, parts, 1);
+  else ingot_strip_fetch_share(s, strip, part, parts, 0);
+}
+
+/// Gives a strip its codes and scales, in buffer 0 or 1 where they are not mapped.
+INGOT_INLINE void ingot_strip_open(const ingot_sweep *s, ingot_strip *strip, int64_t buffer) {
+  const ingot_tiled *w = s->w;
+  for (int64_t i = 0; i < strip->tiles; i++) {
+    uint8_t *const unpacked = s->codes[buffer] + i * s->columns * INGOT_LANES;
+    float *const scales =
+        s->scales[buffer] + i * (s->columns >> s->group_shift) * INGOT_LANES;
+    const uint8_t *const bytes = ingot_tile(w, strip->tile + i);
+    // Signed bytes are multiplied where they are mapped.
+    const int is_mapped = w->kind == INGOT_INT8;
+    ingot_unpack(w, bytes, strip->column, strip->width, 0, is_mapped ? 0 : unpacked, scales);
+    strip->codes[i] =
+        is_mapped ? bytes + w->code_offset + strip->column * INGOT_LANES : unpacked;
+    strip->scales[i] = scales;
+  }
+}
+
+/// Multiplies the newest square and finishes the one before it.
+static void ingot_sweep_square(ingot_sweep *s) {
+  const int64_t now = s->count++ % 2, group = s->w->group;
+  const ingot_square *const square = &s->squares[now];
+  const ingot_square *before = s->is_pending ? &s->squares[1 - now] : 0;
+  ingot_dots *const dots = &s->dots[now], *const dots_before = &s->dots[1 - now];
+  const int is_whole = square->groups * group == INGOT_BLOCK;
+  if (before && (!is_whole || before->groups != square->groups)) {
+    ingot_square_finish(before, *dots_before);
+    before = 0;
+  }
+  if (!is_whole) ingot_square_products(square, *dots, group);
+  else if (group == 128) ingot_square_step(square, *dots, before, *dots_before, 1);
+  else if (group == 64) ingot_square_step(square, *dots, before, *dots_before, 2);
+  else ingot_square_step(square, *dots, before, *dots_before, 4);
+  s->is_pending = 1;
+}
+
+static void ingot_sweep_flush(ingot_sweep *s) {
+  const int64_t last = (s->count + 1) % 2;
+  if (s->is_pending) ingot_square_finish(&s->squares[last], s->dots[last]);
+  s->is_pending = 0;
+}
+
+/// All blocks of one strip for 16 tokens from `token`.
+static void ingot_sweep_tokens(ingot_sweep *s, const ingot_strip *strip, int64_t token) {
+  const ingot_activations *x = s->x;
+  const int8_t *tokens = x->codes + token * x->token_stride + strip->column * 16;
+  for (int64_t i = 0; i < strip->tiles; i += 2) {
+    const int64_t other = i + 1 < strip->tiles ? i + 1 : i;
+    float *const sums =
+        s->sums + i * s->sums_stride + (token - s->first_token) * INGOT_LANES;
+    for (int64_t start = 0; start < strip->width; start += INGOT_BLOCK) {
+      const int64_t rest = strip->width - start;
+      const int64_t scale = (start >> s->group_shift) * INGOT_LANES;
+      ingot_square *const square = &s->squares[s->count % 2];
+      square->codes[0] = strip->codes[i] + start * INGOT_LANES;
+      square->codes[1] = strip->codes[other] + start * INGOT_LANES;
+      square->scales[0] = strip->scales[i] + scale;
+      square->scales[1] = strip->scales[other] + scale;
+      square->tokens = tokens + start * 16;
+      square->token_scales =
+          x->scales + (strip->column + start) / INGOT_BLOCK * x->padded_tokens + token;
+      square->sums[0] = sums;
+      // A tile that is not there adds to sums that nobody reads.
+      square->sums[1] = sums + s->sums_stride;
+      square->groups = (rest < INGOT_BLOCK ? rest : INGOT_BLOCK) >> s->group_shift;
+      ingot_sweep_square(s);
+    }
+  }
+}
+
+/// Writes the sums of a strip's tiles, whole runs of rows for each token.
+static void ingot_sweep_write(const ingot_sweep *s, const ingot_strip *strip, float *out) {
+  const int64_t rows = s->w->rows, row = strip->tile * INGOT_LANES;
+  const __m512 factor = _mm512_set1_ps(ingot_tensor_scale(s->w));
+  for (int64_t t = s->first_token; t < s->end_token; t++) {
+    const float *from = s->sums + (t - s->first_token) * INGOT_LANES;
+    float *to = out + t * rows + row;
+    for (int64_t i = 0; i < strip->tiles; i++, from += s->sums_stride, to += INGOT_LANES) {
+      const int64_t left = rows - row - i * INGOT_LANES;
+      const __mmask16 mask = left >= INGOT_LANES ? 0xFFFF : (__mmask16)((1 << left) - 1);
+      _mm512_mask_storeu_ps(to, mask, _mm512_mul_ps(_mm512_load_ps(from), factor));
+    }
+  }
+}
+
+/// All strips, with `ahead` of them on their way from memory.
+static void ingot_sweep_run(ingot_sweep *s, int64_t ahead, float *out) {
+  ingot_strip strips[2], fetched = ingot_strip_at(s, s->first_tile, 0);
+  for (int64_t i = 0; i < ahead && fetched.tiles > 0; i++) {
+    ingot_strip_fetch(s, &fetched, 0, 1);
+    fetched = ingot_strip_after(s, &fetched);
+  }
+  const int64_t parts = (s->end_token - s->first_token + 15) / 16;
+  int64_t now = 0;
+  strips[0] = ingot_strip_at(s, s->first_tile, 0);
+  ingot_strip_open(s, &strips[0], 0);
+  for (; strips[now].tiles > 0; now ^= 1) {
+    const ingot_strip *const strip = &strips[now];
+    if (strip->column == 0)
+      memset(s->sums, 0, (size_t)((strip->tiles + 1) / 2 * 2 * s->sums_stride) * sizeof *s->sums);
+    strips[1 - now] = ingot_strip_after(s, strip);
+    for (int64_t part = 0; part < parts; part++) {
+      ingot_strip_fetch(s, &fetched, part, parts);
+      ingot_sweep_tokens(s, strip, s->first_token + 16 * part);
+      // Nobody needs the strip before any more, and the tile unit is busy with this one.
+      if (part == 0) ingot_strip_open(s, &strips[1 - now], 1 - now);
+    }
+    fetched = ingot_strip_after(s, &fetched);
+    if (strips[1 - now].tile == strip->tile) continue;
+    ingot_sweep_flush(s);
+    ingot_sweep_write(s, strip, out);
   }
 }
 
@@ -280,8 +244,35 @@ void ingot_multiply_tiled_amx(
     ingot_multiply_tiled_avx512vnni(w, x, first, end, out, scratch);
     return;
   }
-  if (x->tokens <= AMX_STREAM_TOKENS) ingot_amx_stream(w, x, first, end, out, scratch);
-  else ingot_multiply_panels(w, x, first, end, out, scratch, 0, ingot_amx_panel);
+  enum {
+    CODES = SWEEP_TILES * SWEEP_COLUMNS * INGOT_LANES,
+    SCALES = SWEEP_TILES * SWEEP_COLUMNS / AMX_GROUP * INGOT_LANES
+  };
+  ingot_shape_tiles(w->group < INGOT_TILE_COLUMNS ? w->group : INGOT_TILE_COLUMNS);
+  for (int64_t token = 0; token < x->tokens; token += SWEEP_TOKENS) {
+    const int64_t left = x->tokens - token, count = left < SWEEP_TOKENS ? left : SWEEP_TOKENS;
+    const int is_stream = x->tokens <= STREAM_TOKENS;
+    uint8_t *const codes = scratch;
+    float *const scales = (float *)(codes + 2 * CODES);
+    ingot_dots *const dots = (ingot_dots *)(scales + 2 * SCALES);
+    ingot_sweep s = {
+        .w = w,
+        .x = x,
+        .first_tile = first,
+        .end_tile = end,
+        .first_token = token,
+        .end_token = token + count,
+        .is_stream = is_stream,
+        .tiles = is_stream ? 2 : SWEEP_TILES,
+        .columns = is_stream ? INGOT_BLOCK : SWEEP_COLUMNS,
+        .group_shift = __builtin_ctz((unsigned)w->group),
+        .codes = {codes, codes + CODES},
+        .scales = {scales, scales + SCALES},
+        .dots = dots,
+        .sums = (float *)(dots + 2),
+        .sums_stride = (count + 15) / 16 * 16 * INGOT_LANES};
+    ingot_sweep_run(&s, is_stream ? STREAM_AHEAD / ingot_code_bytes(w, INGOT_BLOCK) : 1, out);
+  }
   // Clean tile state makes context switches cheap again.
   _tile_release();
 }
@@ -295,7 +286,7 @@ int32_t ingot_amx_permitted(void) {
 int64_t ingot_int8_dot_rate_amx(int64_t iterations) {
   static const int8_t ones[1024] __attribute__((aligned(64))) = {1};
   int32_t result[256];
-  ingot_shape_tiles(64, 16);
+  ingot_shape_tiles(64);
   _tile_zero(0);
   _tile_zero(1);
   _tile_zero(2);

@@ -128,7 +128,7 @@ extension ComputeEngine {
     let sizes = groupSizes(of: weights)
     guard kernels.name == "amx", sizes != 0 else { return false }
     return functions.activation_order(Int64(tokens), Int64(16 << sizes.trailingZeroBitCount))
-      == Int32(INGOT_BY_TOKEN)
+      == Int32(INGOT_BY_TILE)
   }
 
   /// Quantizes the input for all of `weights`, in this engine's scratch memory.
@@ -139,7 +139,8 @@ extension ComputeEngine {
     let sizes = groupSizes(of: weights)
     let order = functions.activation_order(Int64(tokens), Int64(16 << sizes.trailingZeroBitCount))
     let result = activationView(
-      tokens: tokens, columns: columns, order: order, groupSizes: sizes)
+      tokens: tokens, columns: columns, order: order,
+      groupSizes: order == Int32(INGOT_BY_QUAD) ? sizes : 0)
     let quantizeFunction = functions.quantize!
     withUnsafePointer(to: result) { result in
       split(Int(result.pointee.padded_tokens), unit: 4, cost: columns) { _, range in

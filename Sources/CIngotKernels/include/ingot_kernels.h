@@ -51,7 +51,10 @@ enum {
   /// `[token][column]`, tokens `token_stride` bytes apart.
   INGOT_BY_TOKEN = 0,
   /// `[token / 4][column / 4][token % 4][column % 4]`, quads `4 * token_stride` bytes apart.
-  INGOT_BY_QUAD = 1
+  INGOT_BY_QUAD = 1,
+  /// `[token / 16][column / 64][token % 16][column % 64]`, 16 tokens `16 * token_stride` bytes
+  /// apart; `token_stride` is a multiple of 64.
+  INGOT_BY_TILE = 2
 };
 
 /// Activations quantized to int8 in ±127 with one scale per token and block of 128 columns.
@@ -60,7 +63,8 @@ typedef struct ingot_activations {
   /// `[block][padded_tokens]`
   float *scales;
   /// −128 · Σ codes for each group, `[group][padded_tokens]`, one plane per group size 16 << i;
-  /// null where nobody asks for that size. Unsigned × signed dot products start there.
+  /// null where nobody asks for that size. Unsigned × signed dot products start there; only
+  /// `INGOT_BY_QUAD` has them.
   int32_t *offsets[4];
   int64_t tokens;
   int64_t columns;
