@@ -23,16 +23,17 @@
 
 #include "ingot_amx_square.h"
 
+#include "ingot_amx_planes.h"
+
 void ingot_multiply_tiled_avx512vnni(
     const ingot_tiled *w, const ingot_activations *x, int64_t first, int64_t end, float *out,
     void *scratch);
 
-/// Where VNNI measures better: few tokens are bound by memory, and small groups by the stores and
-/// conversions that each group costs.
-enum { AMX_TOKENS = 9, AMX_GROUP = 32 };
+/// Fewer tokens are bound by memory; VNNI measures better.
+enum { AMX_TOKENS = 9 };
 
-int32_t ingot_activation_order_amx(int64_t tokens, int64_t group) {
-  return tokens < AMX_TOKENS || group < AMX_GROUP ? INGOT_BY_QUAD : INGOT_BY_TILE;
+int32_t ingot_activation_order_amx(int64_t tokens) {
+  return tokens < AMX_TOKENS ? INGOT_BY_QUAD : INGOT_BY_TILE;
 }
 
 enum {
@@ -40,6 +41,8 @@ enum {
   SWEEP_TILES = 8,
   SWEEP_COLUMNS = 512,
   SWEEP_TOKENS = 512,
+  /// Bytes of unpacked codes; exact sums have two such planes.
+  PLANE = SWEEP_TILES * SWEEP_COLUMNS * INGOT_LANES,
   /// Up to here the activations of one block of columns stay in the first-level cache, so that
   /// weights can come straight from memory, a block at a time.
   STREAM_TOKENS = 64,
@@ -53,6 +56,8 @@ typedef struct ingot_strip {
   /// How many there are; at the edges of the matrix there may be fewer.
   int64_t tiles, width;
   /// Signed bytes, mapped or unpacked, and scales.
+  ///
+  /// Exact sums have no scales and the bytes of two planes, `PLANE` apart.
   const uint8_t *codes[SWEEP_TILES];
   const float *scales[SWEEP_TILES];
 } ingot_strip;
@@ -77,6 +82,7 @@ typedef struct ingot_sweep {
   ingot_dots *dots;
   /// Used in turn: the square that is multiplied, and the one before it, to be finished.
   ingot_square squares[2];
+  ingot_plane_square plane_squares[2];
   int64_t count;
   int32_t is_pending;
 } ingot_sweep;
@@ -132,12 +138,18 @@ INGOT_INLINE void ingot_strip_open(const ingot_sweep *s, ingot_strip *strip, int
     float *const scales =
         s->scales[buffer] + i * (s->columns >> s->group_shift) * INGOT_LANES;
     const uint8_t *const bytes = ingot_tile(w, strip->tile + i);
-    // Signed bytes are multiplied where they are mapped.
-    const int is_mapped = w->kind == INGOT_INT8;
-    ingot_unpack(w, bytes, strip->column, strip->width, 0, is_mapped ? 0 : unpacked, scales);
-    strip->codes[i] =
-        is_mapped ? bytes + w->code_offset + strip->column * INGOT_LANES : unpacked;
+    strip->codes[i] = unpacked;
     strip->scales[i] = scales;
+    if (ingot_is_exact(w)) {
+      ingot_unpack_planes(
+          w, bytes, strip->column, strip->width, unpacked, unpacked + PLANE);
+    } else if (w->kind == INGOT_INT8) {
+      // Signed bytes are multiplied where they are mapped.
+      strip->codes[i] = bytes + w->code_offset + strip->column * INGOT_LANES;
+      ingot_unpack(w, bytes, strip->column, strip->width, 0, 0, scales);
+    } else {
+      ingot_unpack(w, bytes, strip->column, strip->width, 0, unpacked, scales);
+    }
   }
 }
 
@@ -159,10 +171,31 @@ static void ingot_sweep_square(ingot_sweep *s) {
   s->is_pending = 1;
 }
 
+/// The same for two planes, `width` columns.
+static void ingot_sweep_planes(ingot_sweep *s, int64_t width) {
+  const int64_t now = s->count++ % 2;
+  const ingot_plane_square *const square = &s->plane_squares[now];
+  const ingot_plane_square *before = s->is_pending ? &s->plane_squares[1 - now] : 0;
+  ingot_dots *const dots = &s->dots[now], *const dots_before = &s->dots[1 - now];
+  const int is_long = width > INGOT_TILE_COLUMNS;
+  if (is_long && square->is_tall)
+    ingot_planes_step(square, *dots, before, *dots_before, 2, 1);
+  else if (is_long) ingot_planes_step(square, *dots, before, *dots_before, 2, 0);
+  else if (square->is_tall) ingot_planes_step(square, *dots, before, *dots_before, 1, 1);
+  else ingot_planes_step(square, *dots, before, *dots_before, 1, 0);
+  s->is_pending = 1;
+}
+
 static void ingot_sweep_flush(ingot_sweep *s) {
   const int64_t last = (s->count + 1) % 2;
-  if (s->is_pending) ingot_square_finish(&s->squares[last], s->dots[last]);
+  if (!s->is_pending) return;
   s->is_pending = 0;
+  if (ingot_is_exact(s->w)) {
+    ingot_finish_planes(&s->plane_squares[last], s->dots[last], 0, 0, 16);
+    ingot_finish_planes(&s->plane_squares[last], s->dots[last], 1, 0, 16);
+  } else {
+    ingot_square_finish(&s->squares[last], s->dots[last]);
+  }
 }
 
 /// All blocks of one strip for 16 tokens from `token`.
@@ -193,10 +226,40 @@ static void ingot_sweep_tokens(ingot_sweep *s, const ingot_strip *strip, int64_t
   }
 }
 
+/// The same for two planes and 32 tokens, or 16 where no more than those are left.
+static void ingot_sweep_plane_tokens(
+    ingot_sweep *s, const ingot_strip *strip, int64_t token, int64_t left) {
+  const ingot_activations *x = s->x;
+  const int is_tall = left > 16 && !s->is_stream;
+  const int64_t step = is_tall ? 1 : 2;
+  for (int64_t i = 0; i < strip->tiles; i += step) {
+    const int64_t other = is_tall || i + 1 == strip->tiles ? i : i + 1;
+    float *const sums =
+        s->sums + i * s->sums_stride + (token - s->first_token) * INGOT_LANES;
+    for (int64_t start = 0; start < strip->width; start += INGOT_BLOCK) {
+      ingot_plane_square *const square = &s->plane_squares[s->count % 2];
+      square->is_tall = is_tall;
+      square->tokens[0] =
+          x->codes + token * x->token_stride + (strip->column + start) * 16;
+      square->tokens[1] = square->tokens[0] + (is_tall ? 16 * x->token_stride : 0);
+      square->token_scales[0] =
+          x->scales + (strip->column + start) / INGOT_BLOCK * x->padded_tokens + token;
+      square->token_scales[1] = square->token_scales[0] + (is_tall ? 16 : 0);
+      square->high[0] = strip->codes[i] + start * INGOT_LANES;
+      square->high[1] = strip->codes[other] + start * INGOT_LANES;
+      square->low[0] = square->high[0] + PLANE;
+      square->low[1] = square->high[1] + PLANE;
+      square->sums[0] = sums;
+      square->sums[1] = sums + (is_tall ? 16 * INGOT_LANES : s->sums_stride);
+      ingot_sweep_planes(s, strip->width - start);
+    }
+  }
+}
+
 /// Writes the sums of a strip's tiles, whole runs of rows for each token.
 static void ingot_sweep_write(const ingot_sweep *s, const ingot_strip *strip, float *out) {
   const int64_t rows = s->w->rows, row = strip->tile * INGOT_LANES;
-  const __m512 factor = _mm512_set1_ps(ingot_tensor_scale(s->w));
+  const __m512 factor = _mm512_set1_ps(ingot_row_factor(s->w));
   for (int64_t t = s->first_token; t < s->end_token; t++) {
     const float *from = s->sums + (t - s->first_token) * INGOT_LANES;
     float *to = out + t * rows + row;
@@ -215,7 +278,8 @@ static void ingot_sweep_run(ingot_sweep *s, int64_t ahead, float *out) {
     ingot_strip_fetch(s, &fetched, 0, 1);
     fetched = ingot_strip_after(s, &fetched);
   }
-  const int64_t parts = (s->end_token - s->first_token + 15) / 16;
+  const int64_t step = ingot_is_exact(s->w) && !s->is_stream ? 32 : 16;
+  const int64_t parts = (s->end_token - s->first_token + step - 1) / step;
   int64_t now = 0;
   strips[0] = ingot_strip_at(s, s->first_tile, 0);
   ingot_strip_open(s, &strips[0], 0);
@@ -226,7 +290,10 @@ static void ingot_sweep_run(ingot_sweep *s, int64_t ahead, float *out) {
     strips[1 - now] = ingot_strip_after(s, strip);
     for (int64_t part = 0; part < parts; part++) {
       ingot_strip_fetch(s, &fetched, part, parts);
-      ingot_sweep_tokens(s, strip, s->first_token + 16 * part);
+      const int64_t token = s->first_token + step * part;
+      if (ingot_is_exact(s->w))
+        ingot_sweep_plane_tokens(s, strip, token, s->end_token - token);
+      else ingot_sweep_tokens(s, strip, token);
       // Nobody needs the strip before any more, and the tile unit is busy with this one.
       if (part == 0) ingot_strip_open(s, &strips[1 - now], 1 - now);
     }
@@ -245,10 +312,15 @@ void ingot_multiply_tiled_amx(
     return;
   }
   enum {
-    CODES = SWEEP_TILES * SWEEP_COLUMNS * INGOT_LANES,
-    SCALES = SWEEP_TILES * SWEEP_COLUMNS / AMX_GROUP * INGOT_LANES
+    CODES = 2 * PLANE,
+    SCALES = SWEEP_TILES * SWEEP_COLUMNS / 16 * INGOT_LANES,
+    SUMS = SWEEP_TILES * SWEEP_TOKENS * INGOT_LANES
   };
-  ingot_shape_tiles(w->group < INGOT_TILE_COLUMNS ? w->group : INGOT_TILE_COLUMNS);
+  _Static_assert(
+      2 * CODES + 4 * (2 * SCALES + SUMS) + 2 * sizeof(ingot_dots) <= INGOT_MULTIPLY_SCRATCH,
+      "does not fit in the scratch memory");
+  const int is_whole = ingot_is_exact(w) || w->group > INGOT_TILE_COLUMNS;
+  ingot_shape_tiles(is_whole ? INGOT_TILE_COLUMNS : w->group);
   for (int64_t token = 0; token < x->tokens; token += SWEEP_TOKENS) {
     const int64_t left = x->tokens - token, count = left < SWEEP_TOKENS ? left : SWEEP_TOKENS;
     const int is_stream = x->tokens <= STREAM_TOKENS;

@@ -78,12 +78,16 @@ static void ingot_unpack_avx2(
   }
 }
 
+/// The scales of a group for eight rows: floats, or the bits of integers where sums are exact.
 INGOT_INLINE __m256 ingot_scales_avx2(
-    const ingot_tiled *w, const uint8_t *tile, int64_t index, int half) {
+    const ingot_tiled *w, const uint8_t *tile, int64_t index, int half, int is_exact) {
   if (w->kind == INGOT_CB4) {
     const __m128i codes = _mm_loadl_epi64((const void *)(tile + 16 * index + 8 * half));
-    return _mm256_cvtph_ps(_mm_and_si128(
-        _mm_slli_epi16(_mm_cvtepi8_epi16(codes), 5), _mm_set1_epi16((short)0x8FE0)));
+    const __m256 values = _mm256_cvtph_ps(_mm_and_si128(
+        _mm_slli_epi16(_mm_cvtepi8_epi16(codes), 5), _mm_set1_epi16(INGOT_S1E2M5_MASK)));
+    if (!is_exact) return values;
+    return _mm256_castsi256_ps(
+        _mm256_cvtps_epi32(_mm256_mul_ps(values, _mm256_set1_ps(0x1p19f))));
   }
   return _mm256_cvtph_ps(_mm_loadu_si128((const void *)(tile + 32 * index + 16 * half)));
 }
@@ -105,6 +109,18 @@ INGOT_INLINE __m256i ingot_quad_avx2(const int8_t *a, int t) {
   int32_t word;
   memcpy(&word, a + 4 * t, 4);
   return _mm256_set1_epi32(word);
+}
+
+/// One group of products joins the others of its block.
+INGOT_INLINE __m256 ingot_join_avx2(__m256i dot, __m256 scale, __m256 sum, int is_exact) {
+  if (!is_exact) return _mm256_fmadd_ps(_mm256_cvtepi32_ps(dot), scale, sum);
+  return _mm256_castsi256_ps(_mm256_add_epi32(
+      _mm256_castps_si256(sum), _mm256_mullo_epi32(dot, _mm256_castps_si256(scale))));
+}
+
+/// A block's sum as a float.
+INGOT_INLINE __m256 ingot_block_sum_avx2(__m256 sum, int is_exact) {
+  return is_exact ? _mm256_cvtepi32_ps(_mm256_castps_si256(sum)) : sum;
 }
 
 /// Exact dot products of one group of codes, `dots[token][half]`, added to what is there.
@@ -163,7 +179,7 @@ typedef struct avx2_panel {
 /// A panel × `tokens` tokens of one quad, added to `out[token][16 rows]`.
 INGOT_INLINE void ingot_quad_tokens_avx2(
     const avx2_panel *panel, const ingot_activations *x, int64_t token, float *out, int32_t kind,
-    int tokens) {
+    int is_exact, int tokens) {
   const ingot_tiled *w = panel->w;
   const int64_t group = w->group, padded = x->padded_tokens;
   const int32_t *offsets = x->offsets[__builtin_ctz((unsigned)group) - 4];
@@ -187,12 +203,12 @@ INGOT_INLINE void ingot_quad_tokens_avx2(
       }
       ingot_group_avx2(
           panel->codes + column * INGOT_LANES, a + 4 * column, group, kind, tokens, dots);
-      const __m256 low = ingot_scales_avx2(w, panel->tile, index, 0);
-      const __m256 high = ingot_scales_avx2(w, panel->tile, index, 1);
+      const __m256 low = ingot_scales_avx2(w, panel->tile, index, 0, is_exact);
+      const __m256 high = ingot_scales_avx2(w, panel->tile, index, 1, is_exact);
       INGOT_UNROLL
       for (int t = 0; t < tokens; t++) {
-        sum[t][0] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(dots[t][0]), low, sum[t][0]);
-        sum[t][1] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(dots[t][1]), high, sum[t][1]);
+        sum[t][0] = ingot_join_avx2(dots[t][0], low, sum[t][0], is_exact);
+        sum[t][1] = ingot_join_avx2(dots[t][1], high, sum[t][1], is_exact);
       }
     }
     const float *scales =
@@ -201,38 +217,45 @@ INGOT_INLINE void ingot_quad_tokens_avx2(
     for (int t = 0; t < tokens; t++) {
       const __m256 scale = _mm256_set1_ps(scales[t]);
       float *o = out + t * INGOT_LANES;
-      _mm256_storeu_ps(o, _mm256_fmadd_ps(sum[t][0], scale, _mm256_loadu_ps(o)));
-      _mm256_storeu_ps(o + 8, _mm256_fmadd_ps(sum[t][1], scale, _mm256_loadu_ps(o + 8)));
+      const __m256 low = ingot_block_sum_avx2(sum[t][0], is_exact);
+      const __m256 high = ingot_block_sum_avx2(sum[t][1], is_exact);
+      _mm256_storeu_ps(o, _mm256_fmadd_ps(low, scale, _mm256_loadu_ps(o)));
+      _mm256_storeu_ps(o + 8, _mm256_fmadd_ps(high, scale, _mm256_loadu_ps(o + 8)));
     }
   }
 }
 
 INGOT_INLINE void ingot_panel_avx2(
     const avx2_panel *panel, const ingot_activations *x, int64_t first, int64_t end, float *out,
-    int32_t kind) {
+    int32_t kind, int is_exact) {
   for (int64_t t = first; t < end; t += AVX2_QUAD) {
     float *at = out + (t - first) * INGOT_LANES;
-    if (end - t == 1) ingot_quad_tokens_avx2(panel, x, t, at, kind, 1);
-    else if (end - t == 2) ingot_quad_tokens_avx2(panel, x, t, at, kind, 2);
-    else ingot_quad_tokens_avx2(panel, x, t, at, kind, AVX2_QUAD);
+    if (end - t == 1) ingot_quad_tokens_avx2(panel, x, t, at, kind, is_exact, 1);
+    else if (end - t == 2) ingot_quad_tokens_avx2(panel, x, t, at, kind, is_exact, 2);
+    else ingot_quad_tokens_avx2(panel, x, t, at, kind, is_exact, AVX2_QUAD);
   }
 }
 
 static void ingot_panel_int8_avx2(
     const avx2_panel *panel, const ingot_activations *x, int64_t first, int64_t end, float *out) {
-  ingot_panel_avx2(panel, x, first, end, out, INGOT_INT8);
+  ingot_panel_avx2(panel, x, first, end, out, INGOT_INT8, 0);
 }
 static void ingot_panel_int4_avx2(
     const avx2_panel *panel, const ingot_activations *x, int64_t first, int64_t end, float *out) {
-  ingot_panel_avx2(panel, x, first, end, out, INGOT_INT4);
+  ingot_panel_avx2(panel, x, first, end, out, INGOT_INT4, 0);
 }
 static void ingot_panel_int6_avx2(
     const avx2_panel *panel, const ingot_activations *x, int64_t first, int64_t end, float *out) {
-  ingot_panel_avx2(panel, x, first, end, out, INGOT_INT6);
+  ingot_panel_avx2(panel, x, first, end, out, INGOT_INT6, 0);
 }
 static void ingot_panel_int4z_avx2(
     const avx2_panel *panel, const ingot_activations *x, int64_t first, int64_t end, float *out) {
-  ingot_panel_avx2(panel, x, first, end, out, INGOT_INT4Z);
+  ingot_panel_avx2(panel, x, first, end, out, INGOT_INT4Z, 0);
+}
+
+static void ingot_panel_exact_avx2(
+    const avx2_panel *panel, const ingot_activations *x, int64_t first, int64_t end, float *out) {
+  ingot_panel_avx2(panel, x, first, end, out, INGOT_CB4, 1);
 }
 
 /// One tile × tokens [first, end) into `sums[token][16 rows]`.
@@ -256,7 +279,10 @@ static void ingot_tile_avx2(
       case INGOT_INT4: ingot_panel_int4_avx2(&panel, x, first, end, sums); break;
       case INGOT_INT4Z: ingot_panel_int4z_avx2(&panel, x, first, end, sums); break;
       case INGOT_INT6: ingot_panel_int6_avx2(&panel, x, first, end, sums); break;
-      default: ingot_panel_int8_avx2(&panel, x, first, end, sums);
+      default:
+        // Signed bytes, whatever they were before.
+        if (ingot_is_exact(w)) ingot_panel_exact_avx2(&panel, x, first, end, sums);
+        else ingot_panel_int8_avx2(&panel, x, first, end, sums);
     }
   }
 }
@@ -266,7 +292,7 @@ static void ingot_multiply_tiled_avx2(
     void *scratch) {
   uint8_t *unpacked = scratch;
   float *sums = (float *)(unpacked + AVX2_COLUMNS * INGOT_LANES);
-  const float tensor_scale = ingot_tensor_scale(w);
+  const float factor = ingot_row_factor(w);
   for (int64_t tile = first; tile < end; tile++) {
     const int64_t row = tile * INGOT_LANES;
     const int64_t live = w->rows - row < INGOT_LANES ? w->rows - row : INGOT_LANES;
@@ -275,13 +301,13 @@ static void ingot_multiply_tiled_avx2(
       ingot_tile_avx2(w, ingot_tile(w, tile), x, from, last, sums, unpacked);
       for (int64_t t = from; t < last; t++)
         for (int64_t r = 0; r < live; r++)
-          out[t * w->rows + row + r] = sums[(t - from) * INGOT_LANES + r] * tensor_scale;
+          out[t * w->rows + row + r] = sums[(t - from) * INGOT_LANES + r] * factor;
     }
   }
 }
 
-static int32_t ingot_activation_order_avx2(int64_t tokens, int64_t group) {
-  (void)tokens, (void)group;
+static int32_t ingot_activation_order_avx2(int64_t tokens) {
+  (void)tokens;
   return INGOT_BY_QUAD;
 }
 

@@ -80,6 +80,23 @@ INGOT_INLINE __m512i ingot_start(
   return sum;
 }
 
+/// One group of products joins the others of its block.
+INGOT_INLINE __m512 ingot_join(__m512i dot, __m512 scale, __m512 sum, int is_first, int is_exact) {
+  if (is_exact) {
+    const __m512i product = _mm512_mullo_epi32(dot, _mm512_castps_si512(scale));
+    return _mm512_castsi512_ps(
+        is_first ? product : _mm512_add_epi32(product, _mm512_castps_si512(sum)));
+  }
+  // The first product equals an FMA onto zero: the sign of a zero is lost in the sum.
+  const __m512 value = _mm512_cvtepi32_ps(dot);
+  return is_first ? _mm512_mul_ps(value, scale) : _mm512_fmadd_ps(value, scale, sum);
+}
+
+/// A block's sum as a float, from the bits of an integer where sums are exact.
+INGOT_INLINE __m512 ingot_block_sum(__m512 sum, int is_exact) {
+  return is_exact ? _mm512_cvtepi32_ps(_mm512_castps_si512(sum)) : sum;
+}
+
 /// One group of int6 codes × `tokens` tokens added to `dot`; `a` at the group's first column.
 INGOT_INLINE void ingot_stream_int6(
     const uint8_t *codes, int64_t group, const int8_t *a, int64_t quad_stride, __m512i *dot,
@@ -124,7 +141,7 @@ INGOT_INLINE void ingot_stream_int6(
 /// One tile × up to 8 tokens, straight from the mapped bytes: bound by memory.
 INGOT_INLINE void ingot_stream_tile(
     const ingot_tiled *w, const uint8_t *tile, const ingot_activations *x, int64_t first,
-    float *out, int tokens, int32_t kind) {
+    float *out, int tokens, int32_t kind, int is_exact) {
   const int64_t columns = w->columns, group = w->group, padded = x->padded_tokens;
   const int32_t *offsets = x->offsets[ingot_level(w->group)] + first;
   const uint8_t *codes = tile + w->code_offset;
@@ -186,31 +203,33 @@ INGOT_INLINE void ingot_stream_tile(
           for (int t = 0; t < tokens; t++) dot[t] = _mm512_add_epi32(dot[t], far_dot[t]);
         }
       }
-      const __m512 scale = ingot_scales(w, tile, index);
+      const __m512 scale = ingot_scales(w, tile, index, is_exact);
       INGOT_UNROLL
-      for (int t = 0; t < tokens; t++)
-        sum[t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot[t]), scale, sum[t]);
+      for (int t = 0; t < tokens; t++) sum[t] = ingot_join(dot[t], scale, sum[t], 0, is_exact);
     }
     const float *scales = x->scales + start / INGOT_BLOCK * padded + first;
     INGOT_UNROLL
     for (int t = 0; t < tokens; t++)
-      total[t] = _mm512_fmadd_ps(sum[t], _mm512_set1_ps(scales[t]), total[t]);
+      total[t] = _mm512_fmadd_ps(
+          ingot_block_sum(sum[t], is_exact), _mm512_set1_ps(scales[t]), total[t]);
   }
-  const __m512 tensor_scale = _mm512_set1_ps(ingot_tensor_scale(w));
+  const __m512 factor = _mm512_set1_ps(ingot_row_factor(w));
   INGOT_UNROLL
   for (int t = 0; t < tokens; t++)
-    _mm512_storeu_ps(out + t * INGOT_LANES, _mm512_mul_ps(total[t], tensor_scale));
+    _mm512_storeu_ps(out + t * INGOT_LANES, _mm512_mul_ps(total[t], factor));
 }
 
 INGOT_INLINE void ingot_stream_kind(
     const ingot_tiled *w, const uint8_t *tile, const ingot_activations *x, int64_t first,
     float *out, int tokens) {
   switch (w->kind) {
-    case INGOT_INT8: ingot_stream_tile(w, tile, x, first, out, tokens, INGOT_INT8); break;
-    case INGOT_INT4: ingot_stream_tile(w, tile, x, first, out, tokens, INGOT_INT4); break;
-    case INGOT_INT4Z: ingot_stream_tile(w, tile, x, first, out, tokens, INGOT_INT4Z); break;
-    case INGOT_INT6: ingot_stream_tile(w, tile, x, first, out, tokens, INGOT_INT6); break;
-    default: ingot_stream_tile(w, tile, x, first, out, tokens, INGOT_CB4);
+    case INGOT_INT8: ingot_stream_tile(w, tile, x, first, out, tokens, INGOT_INT8, 0); break;
+    case INGOT_INT4: ingot_stream_tile(w, tile, x, first, out, tokens, INGOT_INT4, 0); break;
+    case INGOT_INT4Z: ingot_stream_tile(w, tile, x, first, out, tokens, INGOT_INT4Z, 0); break;
+    case INGOT_INT6: ingot_stream_tile(w, tile, x, first, out, tokens, INGOT_INT6, 0); break;
+    default:
+      if (ingot_is_exact(w)) ingot_stream_tile(w, tile, x, first, out, tokens, INGOT_CB4, 1);
+      else ingot_stream_tile(w, tile, x, first, out, tokens, INGOT_CB4, 0);
   }
 }
 
@@ -251,7 +270,7 @@ static void ingot_multiply_few(
 /// Two unpacked tiles × `tokens` tokens over the blocks of a panel.
 INGOT_INLINE void ingot_block(
     const ingot_panel *panel, const ingot_activations *x, int64_t first, float *out,
-    int tokens) {
+    int tokens, int is_exact) {
   const int64_t group = panel->group, padded = x->padded_tokens;
   const int32_t *offsets = x->offsets[ingot_level(panel->group)]
                            + panel->first_column / group * padded + first;
@@ -279,10 +298,8 @@ INGOT_INLINE void ingot_block(
       const __m512 ls = _mm512_load_ps(left_scale), rs = _mm512_load_ps(right_scale);
       INGOT_UNROLL
       for (int t = 0; t < tokens; t++) {
-        const __m512 l = _mm512_cvtepi32_ps(dot[2 * t]), r = _mm512_cvtepi32_ps(dot[2 * t + 1]);
-        // The first product equals an FMA onto zero: the sign of a zero is lost in `out`.
-        sum[2 * t] = g == 0 ? _mm512_mul_ps(l, ls) : _mm512_fmadd_ps(l, ls, sum[2 * t]);
-        sum[2 * t + 1] = g == 0 ? _mm512_mul_ps(r, rs) : _mm512_fmadd_ps(r, rs, sum[2 * t + 1]);
+        sum[2 * t] = ingot_join(dot[2 * t], ls, sum[2 * t], g == 0, is_exact);
+        sum[2 * t + 1] = ingot_join(dot[2 * t + 1], rs, sum[2 * t + 1], g == 0, is_exact);
       }
       left_scale += INGOT_LANES;
       right_scale += INGOT_LANES;
@@ -294,23 +311,28 @@ INGOT_INLINE void ingot_block(
     for (int t = 0; t < tokens; t++) {
       const __m512 scale = _mm512_set1_ps(scales[t]);
       float *o = out + t * 2 * INGOT_LANES;
-      _mm512_store_ps(o, _mm512_fmadd_ps(sum[2 * t], scale, _mm512_load_ps(o)));
-      _mm512_store_ps(o + 16, _mm512_fmadd_ps(sum[2 * t + 1], scale, _mm512_load_ps(o + 16)));
+      const __m512 l = ingot_block_sum(sum[2 * t], is_exact);
+      const __m512 r = ingot_block_sum(sum[2 * t + 1], is_exact);
+      _mm512_store_ps(o, _mm512_fmadd_ps(l, scale, _mm512_load_ps(o)));
+      _mm512_store_ps(o + 16, _mm512_fmadd_ps(r, scale, _mm512_load_ps(o + 16)));
     }
   }
 }
 
 static void ingot_block_12(
     const ingot_panel *panel, const ingot_activations *x, int64_t first, float *out) {
-  ingot_block(panel, x, first, out, 12);
+  if (panel->is_exact) ingot_block(panel, x, first, out, 12, 1);
+  else ingot_block(panel, x, first, out, 12, 0);
 }
 static void ingot_block_8(
     const ingot_panel *panel, const ingot_activations *x, int64_t first, float *out) {
-  ingot_block(panel, x, first, out, 8);
+  if (panel->is_exact) ingot_block(panel, x, first, out, 8, 1);
+  else ingot_block(panel, x, first, out, 8, 0);
 }
 static void ingot_block_4(
     const ingot_panel *panel, const ingot_activations *x, int64_t first, float *out) {
-  ingot_block(panel, x, first, out, 4);
+  if (panel->is_exact) ingot_block(panel, x, first, out, 4, 1);
+  else ingot_block(panel, x, first, out, 4, 0);
 }
 
 /// All tokens of [first, end) with one panel, 12 at a time; whole quads, so up to 3 beyond `end`.
@@ -340,8 +362,8 @@ void ingot_multiply_tiled_avx512vnni(
   }
 }
 
-int32_t ingot_activation_order_avx512vnni(int64_t tokens, int64_t group) {
-  (void)tokens, (void)group;
+int32_t ingot_activation_order_avx512vnni(int64_t tokens) {
+  (void)tokens;
   return INGOT_BY_QUAD;
 }
 

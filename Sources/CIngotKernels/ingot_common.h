@@ -92,6 +92,28 @@ INGOT_INLINE uint16_t ingot_s1e2m5_to_half(uint8_t code) {
   return (uint16_t)((code & 0x80) << 8 | (code & 0x7F) << 5);
 }
 
+/// Whether the groups of a block are summed as integers: cb4 in groups of 16.
+///
+/// A level times its scale, in units of 2^-19, fits in 16 bits, and the sum of 128 of them times 8-bit
+/// activations in 32. Sums of integers have no order, so kernels need not look at small groups one by
+/// one: in the tile registers that doubles their speed. Larger groups gain nothing.
+INGOT_INLINE int ingot_is_exact(const ingot_tiled *w) {
+  return w->kind == INGOT_CB4 && w->group == 16;
+}
+
+/// The scale in units of 2^-19: an integer within ±252.
+INGOT_INLINE int32_t ingot_s1e2m5_to_integer(uint8_t code) {
+  const int32_t exponent = code >> 5 & 3, mantissa = code & 31;
+  const int32_t magnitude = exponent ? (32 + mantissa) << (exponent - 1) : mantissa;
+  return code & 0x80 ? -magnitude : magnitude;
+}
+
+/// What the sum over a row is multiplied by at the end.
+INGOT_INLINE float ingot_row_factor(const ingot_tiled *w) {
+  const float scale = ingot_tensor_scale(w);
+  return ingot_is_exact(w) ? scale * 0x1p-19f : scale;
+}
+
 /// Vectors do the same: sign-extend to 16 bits, shift left by 5, keep these bits.
 #define INGOT_S1E2M5_MASK ((short)0x8FE0)
 

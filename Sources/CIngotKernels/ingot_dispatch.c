@@ -28,7 +28,7 @@ static int32_t ingot_has_avx512vnni(void) {
 #include <cpuid.h>
 
 int32_t ingot_amx_permitted(void);
-int32_t ingot_activation_order_amx(int64_t tokens, int64_t group);
+int32_t ingot_activation_order_amx(int64_t tokens);
 void ingot_multiply_tiled_amx(
     const ingot_tiled *w, const ingot_activations *x, int64_t first, int64_t end, float *out,
     void *scratch);

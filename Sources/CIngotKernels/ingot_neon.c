@@ -85,7 +85,7 @@ static const int8_t *ingot_neon_unpack(
   return codes;
 }
 
-/// Group scales of 16 rows as f32.
+/// Group scales of 16 rows: floats, or the bits of integers where sums are exact.
 INGOT_INLINE void ingot_neon_scales(
     const ingot_tiled *w, const uint8_t *tile, int64_t index, float32x4_t *scales) {
   if (w->kind == INGOT_CB4) {
@@ -99,6 +99,8 @@ INGOT_INLINE void ingot_neon_scales(
     scales[1] = vcvt_f32_f16(vreinterpret_f16_u16(vget_high_u16(low)));
     scales[2] = vcvt_f32_f16(vreinterpret_f16_u16(vget_low_u16(high)));
     scales[3] = vcvt_f32_f16(vreinterpret_f16_u16(vget_high_u16(high)));
+    for (int i = 0; i < 4 && ingot_is_exact(w); i++)
+      scales[i] = vreinterpretq_f32_s32(vcvtq_s32_f32(vmulq_n_f32(scales[i], 0x1p19f)));
     return;
   }
   const uint8_t *p = tile + 32 * index;
@@ -106,12 +108,26 @@ INGOT_INLINE void ingot_neon_scales(
     scales[i] = vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8(p + 8 * i)));
 }
 
+/// One group of products joins the others of its block.
+INGOT_INLINE float32x4_t ingot_neon_join(
+    int32x4_t dot, float32x4_t scale, float32x4_t sum, int is_exact) {
+  if (!is_exact) return vfmaq_f32(sum, vcvtq_f32_s32(dot), scale);
+  return vreinterpretq_f32_s32(
+      vmlaq_s32(vreinterpretq_s32_f32(sum), dot, vreinterpretq_s32_f32(scale)));
+}
+
+/// A block's sum as a float.
+INGOT_INLINE float32x4_t ingot_neon_block_sum(float32x4_t sum, int is_exact) {
+  return is_exact ? vcvtq_f32_s32(vreinterpretq_s32_f32(sum)) : sum;
+}
+
 /// One tile's unpacked panel × four tokens, added to `out[token][16 rows]`.
 ///
 /// - first_column, columns: whole activation blocks (the last may be short).
-static void ingot_neon_quad(
+INGOT_INLINE void ingot_neon_quad(
     const ingot_tiled *w, const int8_t *const *codes, const float32x4_t *scales,
-    const ingot_activations *x, int64_t token, int64_t first_column, int64_t columns, float *out) {
+    const ingot_activations *x, int64_t token, int64_t first_column, int64_t columns, float *out,
+    int is_exact) {
   const int64_t group = w->group;
   const int8_t *a = x->codes + token * x->token_stride + 4 * first_column;
   int64_t index = 0;
@@ -134,14 +150,15 @@ static void ingot_neon_quad(
       for (int q = 0; q < 4; q++)
         for (int t = 0; t < 4; t++)
           sums.of[q][t] =
-              vfmaq_f32(sums.of[q][t], vcvtq_f32_s32(dots[q][t]), scales[4 * index + q]);
+              ingot_neon_join(dots[q][t], scales[4 * index + q], sums.of[q][t], is_exact);
     }
     const float *token_scales =
         x->scales + (first_column + start) / INGOT_BLOCK * x->padded_tokens + token;
     for (int t = 0; t < 4; t++)
       for (int q = 0; q < 4; q++) {
         float *o = out + t * INGOT_LANES + 4 * q;
-        vst1q_f32(o, vfmaq_n_f32(vld1q_f32(o), sums.of[q][t], token_scales[t]));
+        const float32x4_t sum = ingot_neon_block_sum(sums.of[q][t], is_exact);
+        vst1q_f32(o, vfmaq_n_f32(vld1q_f32(o), sum, token_scales[t]));
       }
   }
 }
@@ -163,9 +180,11 @@ static void ingot_neon_tile(
       codes[g] = ingot_neon_unpack(w, tile, index, unpacked + g * w->group * INGOT_LANES);
       ingot_neon_scales(w, tile, index, scales + 4 * g);
     }
-    for (int64_t t = first; t < end; t += 4)
-      ingot_neon_quad(
-          w, codes, scales, x, t, column, columns, sums + (t - first) * INGOT_LANES);
+    for (int64_t t = first; t < end; t += 4) {
+      float *to = sums + (t - first) * INGOT_LANES;
+      if (ingot_is_exact(w)) ingot_neon_quad(w, codes, scales, x, t, column, columns, to, 1);
+      else ingot_neon_quad(w, codes, scales, x, t, column, columns, to, 0);
+    }
   }
 }
 
@@ -174,7 +193,7 @@ static void ingot_multiply_tiled_neon(
     void *scratch) {
   int8_t *unpacked = scratch;
   float *sums = (float *)(unpacked + NEON_COLUMNS * INGOT_LANES);
-  const float tensor_scale = ingot_tensor_scale(w);
+  const float factor = ingot_row_factor(w);
   for (int64_t tile = first; tile < end; tile++) {
     const int64_t row = tile * INGOT_LANES;
     const int64_t live = w->rows - row < INGOT_LANES ? w->rows - row : INGOT_LANES;
@@ -183,13 +202,13 @@ static void ingot_multiply_tiled_neon(
       ingot_neon_tile(w, ingot_tile(w, tile), x, from, last, sums, unpacked);
       for (int64_t t = from; t < last; t++)
         for (int64_t r = 0; r < live; r++)
-          out[t * w->rows + row + r] = sums[(t - from) * INGOT_LANES + r] * tensor_scale;
+          out[t * w->rows + row + r] = sums[(t - from) * INGOT_LANES + r] * factor;
     }
   }
 }
 
-static int32_t ingot_activation_order_neon(int64_t tokens, int64_t group) {
-  (void)tokens, (void)group;
+static int32_t ingot_activation_order_neon(int64_t tokens) {
+  (void)tokens;
   return INGOT_BY_QUAD;
 }
 

@@ -13,6 +13,8 @@ typedef struct ingot_panel {
   int64_t first_column;
   int64_t columns;
   int64_t group;
+  /// `ingot_is_exact`: scales are integers in lanes of 32 bits, not floats.
+  int32_t is_exact;
   /// Packed codes of the next panel, to be fetched while this one is multiplied.
   const uint8_t *next[2];
   int64_t next_bytes;
@@ -42,12 +44,24 @@ INGOT_INLINE __m512i ingot_quad(const int8_t *a, int t, int64_t quad_stride) {
   return _mm512_set1_epi32(word);
 }
 
-INGOT_INLINE __m512 ingot_scales(const ingot_tiled *w, const uint8_t *tile, int64_t index) {
-  if (w->kind == INGOT_CB4) {
-    const __m128i codes = _mm_loadu_si128((const void *)(tile + 16 * index));
-    return _mm512_cvtph_ps(_mm256_and_si256(
-        _mm256_slli_epi16(_mm256_cvtepi8_epi16(codes), 5), _mm256_set1_epi16(INGOT_S1E2M5_MASK)));
-  }
+/// The scales of a group of cb4.
+INGOT_INLINE __m512 ingot_short_scales(const uint8_t *tile, int64_t index) {
+  const __m128i codes = _mm_loadu_si128((const void *)(tile + 16 * index));
+  return _mm512_cvtph_ps(_mm256_and_si256(
+      _mm256_slli_epi16(_mm256_cvtepi8_epi16(codes), 5), _mm256_set1_epi16(INGOT_S1E2M5_MASK)));
+}
+
+/// The same in units of 2^-19.
+INGOT_INLINE __m512i ingot_integer_scales(const uint8_t *tile, int64_t index) {
+  return _mm512_cvtps_epi32(
+      _mm512_mul_ps(ingot_short_scales(tile, index), _mm512_set1_ps(0x1p19f)));
+}
+
+/// The scales of a group: floats, or the bits of integers where sums are exact.
+INGOT_INLINE __m512 ingot_scales(
+    const ingot_tiled *w, const uint8_t *tile, int64_t index, int is_exact) {
+  if (is_exact) return _mm512_castsi512_ps(ingot_integer_scales(tile, index));
+  if (w->kind == INGOT_CB4) return ingot_short_scales(tile, index);
   return _mm512_cvtph_ps(_mm256_loadu_si256((const void *)(tile + 32 * index)));
 }
 
@@ -80,8 +94,9 @@ static void ingot_unpack(
     uint8_t *codes, float *scales) {
   const int64_t group = w->group, first_group = first_column / group;
   const __m512i low = _mm512_set1_epi8(15);
+  const int is_exact = ingot_is_exact(w);
   for (int64_t g = 0; g < columns / group; g++)
-    _mm512_store_ps(scales + g * INGOT_LANES, ingot_scales(w, tile, first_group + g));
+    _mm512_store_ps(scales + g * INGOT_LANES, ingot_scales(w, tile, first_group + g, is_exact));
   if (!codes) return;
   if (w->kind == INGOT_INT8) {
     const uint8_t *p = tile + w->code_offset + first_column * INGOT_LANES;
@@ -151,7 +166,7 @@ static void ingot_multiply_panels(
   uint8_t *codes = scratch;
   float *scales = (float *)(codes + 2 * PANEL_COLUMNS * INGOT_LANES);
   float *sums = scales + 2 * PANEL_COLUMNS / 16 * INGOT_LANES;
-  const float tensor_scale = ingot_tensor_scale(w);
+  const float factor = ingot_row_factor(w);
   for (int64_t from = 0; from < x->tokens; from += PANEL_TOKENS) {
     const int64_t left = x->tokens - from, count = left < PANEL_TOKENS ? left : PANEL_TOKENS;
     for (int64_t tile = first; tile < end; tile += 2) {
@@ -162,7 +177,8 @@ static void ingot_multiply_panels(
         ingot_panel panel = {
             .first_column = column,
             .columns = rest < PANEL_COLUMNS ? rest : PANEL_COLUMNS,
-            .group = w->group};
+            .group = w->group,
+            .is_exact = ingot_is_exact(w)};
         for (int i = 0; i < 2; i++) {
           uint8_t *c = codes + i * PANEL_COLUMNS * INGOT_LANES;
           float *s = scales + i * PANEL_COLUMNS / 16 * INGOT_LANES;
@@ -185,10 +201,10 @@ static void ingot_multiply_panels(
         }
         body(&panel, x, from, from + count, sums);
       }
-      ingot_write_tile(w, tile, sums, 2 * INGOT_LANES, from, count, tensor_scale, out);
+      ingot_write_tile(w, tile, sums, 2 * INGOT_LANES, from, count, factor, out);
       if (second != tile)
         ingot_write_tile(
-            w, second, sums + INGOT_LANES, 2 * INGOT_LANES, from, count, tensor_scale, out);
+            w, second, sums + INGOT_LANES, 2 * INGOT_LANES, from, count, factor, out);
     }
   }
 }

@@ -39,7 +39,18 @@ static int32_t ingot_weight(
   }
 }
 
-/// One output: groups inside activation blocks, blocks in order, fused multiply-adds.
+/// The exact product of one group of weights and one token.
+static int32_t ingot_group_dot(
+    const ingot_tiled *w, const uint8_t *tile, int64_t row, const ingot_activations *x,
+    int64_t token, int64_t column) {
+  int32_t dot = 0;
+  for (int64_t c = column; c < column + w->group; c++)
+    dot += ingot_weight(w, tile, row, c) * x->codes[token * x->token_stride + c];
+  return dot;
+}
+
+/// One output: groups inside activation blocks, as integers or by fused multiply-adds, and blocks in
+/// order.
 static float ingot_output(
     const ingot_tiled *w, const uint8_t *tile, int64_t row, const ingot_activations *x,
     int64_t token) {
@@ -47,16 +58,17 @@ static float ingot_output(
   for (int64_t start = 0; start < w->columns; start += INGOT_BLOCK) {
     const int64_t end = start + INGOT_BLOCK < w->columns ? start + INGOT_BLOCK : w->columns;
     float sum = 0;
+    int32_t exact = 0;
     for (int64_t column = start; column < end; column += w->group) {
-      int32_t dot = 0;
-      for (int64_t c = column; c < column + w->group; c++)
-        dot += ingot_weight(w, tile, row, c) * x->codes[token * x->token_stride + c];
-      const float scale = ingot_group_scale(w, tile, column / w->group * INGOT_LANES + row);
-      sum = __builtin_fmaf((float)dot, scale, sum);
+      const int32_t dot = ingot_group_dot(w, tile, row, x, token, column);
+      const int64_t index = column / w->group * INGOT_LANES + row;
+      if (ingot_is_exact(w)) exact += ingot_s1e2m5_to_integer(tile[index]) * dot;
+      else sum = __builtin_fmaf((float)dot, ingot_group_scale(w, tile, index), sum);
     }
+    if (ingot_is_exact(w)) sum = (float)exact;
     out = __builtin_fmaf(sum, x->scales[start / INGOT_BLOCK * x->padded_tokens + token], out);
   }
-  return out * ingot_tensor_scale(w);
+  return out * ingot_row_factor(w);
 }
 
 static void ingot_multiply_tiled_scalar(
@@ -70,8 +82,8 @@ static void ingot_multiply_tiled_scalar(
             ingot_output(w, ingot_tile(w, tile), row, x, t);
 }
 
-static int32_t ingot_activation_order_scalar(int64_t tokens, int64_t group) {
-  (void)tokens, (void)group;
+static int32_t ingot_activation_order_scalar(int64_t tokens) {
+  (void)tokens;
   return INGOT_BY_TOKEN;
 }
 

@@ -127,8 +127,7 @@ extension ComputeEngine {
   package func usesMatrixUnit(_ weights: [WeightMatrix], tokens: Int) -> Bool {
     let sizes = groupSizes(of: weights)
     guard kernels.name == "amx", sizes != 0 else { return false }
-    return functions.activation_order(Int64(tokens), Int64(16 << sizes.trailingZeroBitCount))
-      == Int32(INGOT_BY_TILE)
+    return functions.activation_order(Int64(tokens)) == Int32(INGOT_BY_TILE)
   }
 
   /// Quantizes the input for all of `weights`, in this engine's scratch memory.
@@ -137,7 +136,7 @@ extension ComputeEngine {
   ) -> ingot_activations {
     let columns = weights[0].columns
     let sizes = groupSizes(of: weights)
-    let order = functions.activation_order(Int64(tokens), Int64(16 << sizes.trailingZeroBitCount))
+    let order = functions.activation_order(Int64(tokens))
     let result = activationView(
       tokens: tokens, columns: columns, order: order,
       groupSizes: order == Int32(INGOT_BY_QUAD) ? sizes : 0)

@@ -24,6 +24,7 @@ import Testing
     _ layout: TileLayout, _ bytes: UnsafeRawBufferPointer, row: Int, _ x: [Float]
   ) -> Float {
     let tile = UnsafeRawBufferPointer(rebasing: bytes[layout.tileOffset(row / 16)...])
+    let isExact = layout.scheme.kind == .cb4 && layout.scheme.groupSize == 16
     var out: Float = 0
     for start in stride(from: 0, to: x.count, by: 128) {
       let block = Array(x[start..<min(start + 128, x.count)])
@@ -32,6 +33,7 @@ import Testing
         maximum == 0 ? 0 : Int((value * (127 / maximum)).rounded(.toNearestOrEven))
       }
       var sum: Float = 0
+      var exact = 0
       for offset in stride(from: 0, to: block.count, by: layout.scheme.groupSize) {
         let group = (start + offset) / layout.scheme.groupSize
         var dot = 0
@@ -40,8 +42,12 @@ import Testing
             max(-127, min(127, codes[column]))
             * weight(layout, bytes, tile, row: row % 16, column: start + column)
         }
-        sum = sum.addingProduct(Float(dot), scale(layout, tile, group * 16 + row % 16))
+        let scale = scale(layout, tile, group * 16 + row % 16)
+        // Whole multiples of the smallest scale, 2⁻¹⁹, are summed exactly.
+        if isExact { exact += dot * Int(scale * 0x1p19) }
+        sum = sum.addingProduct(Float(dot), scale)
       }
+      if isExact { sum = Float(exact) * 0x1p-19 }
       out = out.addingProduct(sum, maximum / 127)
     }
     let tensorScale = bytes.loadUnaligned(

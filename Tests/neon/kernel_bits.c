@@ -66,18 +66,15 @@ static ingot_tiled make_tiled(int32_t kind, int32_t group, int64_t rows, int64_t
   return w;
 }
 
-static void check_product(
-    const ingot_kernels *k, int32_t kind, int32_t group, int64_t rows, int64_t columns,
-    int64_t tokens) {
-  const ingot_tiled w = make_tiled(kind, group, rows, columns);
-  float *x = floats(tokens * columns);
-  if (tokens > 1) memset(x, 0, (size_t)(columns < 128 ? columns : 128) * 4);
+static void check_product_of(
+    const ingot_kernels *k, ingot_tiled w, float *x, int64_t tokens, const char *label) {
+  const int64_t rows = w.rows, columns = w.columns;
   ingot_activations a = {
       .tokens = tokens,
       .columns = columns,
       .padded_tokens = (tokens + 15) / 16 * 16,
       .token_stride = padded(columns),
-      .order = k->activation_order(tokens, group)};
+      .order = k->activation_order(tokens)};
   a.codes = aligned(a.padded_tokens * a.token_stride);
   a.scales = aligned((columns + 127) / 128 * a.padded_tokens * 4);
   for (int i = 0; i < 4; i++)
@@ -91,11 +88,34 @@ static void check_product(
   if (middle < tiles) k->multiply_tiled(&w, &a, middle, tiles, out, scratch);
   char name[96];
   snprintf(
-      name, sizeof name, "product kind %d group %d %lldx%lld tokens %lld", kind, group,
+      name, sizeof name, "%s kind %d group %d %lldx%lld tokens %lld", label, w.kind, w.group,
       (long long)rows, (long long)columns, (long long)tokens);
   report(name, out, tokens * rows * 4);
   free((void *)w.payload), free(x), free(a.codes), free(a.scales), free(out), free(scratch);
   for (int i = 0; i < 4; i++) free(a.offsets[i]);
+}
+
+static void check_product(
+    const ingot_kernels *k, int32_t kind, int32_t group, int64_t rows, int64_t columns,
+    int64_t tokens) {
+  float *x = floats(tokens * columns);
+  if (tokens > 1) memset(x, 0, (size_t)(columns < 128 ? columns : 128) * 4);
+  check_product_of(k, make_tiled(kind, group, rows, columns), x, tokens, "product");
+}
+
+/// cb4 with every level -128, every scale the largest and every activation 127 or -127: what sums of
+/// integers must hold.
+static void check_largest_product(const ingot_kernels *k, int64_t tokens) {
+  const int64_t columns = 384, group = 16;
+  const ingot_tiled w = make_tiled(INGOT_CB4, 16, 33, columns);
+  uint8_t *bytes = (uint8_t *)w.payload;
+  memset(bytes, 0x80, 16);
+  for (int64_t tile = 0; tile < 3; tile++)
+    for (int64_t i = 0; i < columns / group * 16; i++)
+      bytes[64 + tile * w.tile_bytes + i] = i % 3 ? 0x7F : 0xFF;
+  float *x = floats(tokens * columns);
+  for (int64_t i = 0; i < tokens * columns; i++) x[i] = i / columns % 2 ? -3 : 3;
+  check_product_of(k, w, x, tokens, "largest product");
 }
 
 static void check_attention(
@@ -174,6 +194,11 @@ int main(int count, char **arguments) {
         check_product(k, kind, group, 19, 640, tokens[t]);
         if (group < 128) check_product(k, kind, group, 16, 192, tokens[t]);
       }
+  for (int t = 0; t < 8; t++) check_largest_product(k, tokens[t]);
+  // More tiles, columns and tokens than any kernel takes at once.
+  for (int32_t kind = INGOT_INT8; kind <= INGOT_INT6; kind++)
+    for (int32_t group = kind == INGOT_CB4 ? 16 : 32; group <= 128; group *= 2)
+      check_product(k, kind, group, 288, 512 + group, 65);
   if (count > 2 && !strcmp(arguments[2], "edges"))
     for (int32_t kind = INGOT_INT8; kind <= INGOT_INT6; kind++)
       for (int32_t group = kind == INGOT_CB4 ? 16 : 32; group <= 128; group *= 2) {

@@ -119,9 +119,8 @@ typedef struct ingot_kernels {
 
   // Quantized products.
 
-  /// The order of codes that `multiply_tiled` wants for this many tokens and weights whose
-  /// smallest group is `group`.
-  int32_t (*activation_order)(int64_t tokens, int64_t group);
+  /// The order of codes that `multiply_tiled` wants for this many tokens.
+  int32_t (*activation_order)(int64_t tokens);
   /// Quantizes tokens [first, end) of row-major `x`; `first` and `end` are multiples of 4, `end`
   /// may exceed `tokens`.
   void (*quantize)(const float *x, int64_t first, int64_t end, const ingot_activations *out);
