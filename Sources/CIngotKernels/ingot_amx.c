@@ -83,6 +83,8 @@ typedef struct ingot_sweep {
   /// Used in turn: the square that is multiplied, and the one before it, to be finished.
   ingot_square squares[2];
   ingot_plane_square plane_squares[2];
+  /// The next strip to be fetched, a few ahead of the one that is multiplied.
+  ingot_strip fetched;
   int64_t count;
   int32_t is_pending;
 } ingot_sweep;
@@ -105,29 +107,51 @@ INGOT_INLINE ingot_strip ingot_strip_after(const ingot_sweep *s, const ingot_str
   return ingot_strip_at(s, strip->tile + s->tiles, 0);
 }
 
-/// Fetches share `part` of `parts` of a strip's packed codes.
-INGOT_INLINE void ingot_strip_fetch_share(
-    const ingot_sweep *s, const ingot_strip *strip, int64_t part, int64_t parts, int is_near) {
-  const ingot_tiled *w = s->w;
-  const int64_t lines = ingot_code_bytes(w, strip->width) / 64;
-  const int64_t from = part == 0 ? 0 : lines * part / parts;
-  const int64_t to = part + 1 == parts ? lines : lines * (part + 1) / parts;
+/// Where the packed codes of a strip's tile lie.
+INGOT_INLINE const char *ingot_strip_codes(
+    const ingot_sweep *s, const ingot_strip *strip, int64_t tile) {
+  return (const char *)ingot_tile(s->w, strip->tile + tile) + s->w->code_offset
+         + ingot_code_bytes(s->w, strip->column);
+}
+
+INGOT_INLINE int64_t ingot_strip_lines(const ingot_sweep *s, const ingot_strip *strip) {
+  return ingot_code_bytes(s->w, strip->width) / 64;
+}
+
+/// Fetches the scales of a strip's tiles when it is the first of theirs.
+INGOT_INLINE void ingot_strip_fetch_scales(const ingot_sweep *s, const ingot_strip *strip) {
+  if (strip->column > 0) return;
   for (int64_t i = 0; i < strip->tiles; i++) {
-    const char *base = (const char *)ingot_tile(w, strip->tile + i);
-    const char *codes = base + w->code_offset + ingot_code_bytes(w, strip->column);
-    for (int64_t k = from; k < to; k++) {
-      if (is_near) _mm_prefetch(codes + 64 * k, _MM_HINT_T0);
-      else _mm_prefetch(codes + 64 * k, _MM_HINT_T1);
-    }
-    if (strip->column == 0 && part == 0)
-      for (int64_t k = 0; k < w->code_offset; k += 64) _mm_prefetch(base + k, _MM_HINT_T1);
+    const char *scales = (const char *)ingot_tile(s->w, strip->tile + i);
+    for (int64_t k = 0; k < s->w->code_offset; k += 64) _mm_prefetch(scales + k, _MM_HINT_T1);
   }
 }
 
-INGOT_INLINE void ingot_strip_fetch(
+/// Fetches share `part` of `parts` of a strip's codes, to the first-level cache when they are about to
+/// be multiplied where they are.
+static void ingot_strip_fetch(
     const ingot_sweep *s, const ingot_strip *strip, int64_t part, int64_t parts) {
-  if (s->is_stream) ingot_strip_fetch_share(s, strip, part, parts, 1);
-  else ingot_strip_fetch_share(s, strip, part, parts, 0);
+  const int64_t lines = ingot_strip_lines(s, strip);
+  const int64_t first = lines * part / parts, end = lines * (part + 1) / parts;
+  for (int64_t i = 0; i < strip->tiles; i++) {
+    const char *codes = ingot_strip_codes(s, strip, i);
+    for (int64_t k = first; k < end; k++) {
+      if (s->is_stream) _mm_prefetch(codes + 64 * k, _MM_HINT_T0);
+      else _mm_prefetch(codes + 64 * k, _MM_HINT_T1);
+    }
+  }
+}
+
+/// Share `part` of `parts` of the strip to come, for one square to fetch.
+INGOT_INLINE ingot_ahead ingot_strip_ahead(const ingot_sweep *s, int64_t part, int64_t parts) {
+  const ingot_strip *const strip = &s->fetched;
+  ingot_ahead ahead = {.lines = 0};
+  if (strip->tiles <= 0) return ahead;
+  const int64_t lines = ingot_strip_lines(s, strip), first = lines * part / parts;
+  ahead.lines = lines * (part + 1) / parts - first;
+  for (int i = 0; i < 2; i++)
+    ahead.from[i] = ingot_strip_codes(s, strip, i < strip->tiles ? i : 0) + 64 * first;
+  return ahead;
 }
 
 /// Gives a strip its codes and scales, in buffer 0 or 1 where they are not mapped.
@@ -198,8 +222,9 @@ static void ingot_sweep_flush(ingot_sweep *s) {
   }
 }
 
-/// All blocks of one strip for 16 tokens from `token`.
-static void ingot_sweep_tokens(ingot_sweep *s, const ingot_strip *strip, int64_t token) {
+/// All blocks of one strip for 16 tokens from `token`; each square fetches `ahead`.
+static void ingot_sweep_tokens(
+    ingot_sweep *s, const ingot_strip *strip, int64_t token, ingot_ahead ahead) {
   const ingot_activations *x = s->x;
   const int8_t *tokens = x->codes + token * x->token_stride + strip->column * 16;
   for (int64_t i = 0; i < strip->tiles; i += 2) {
@@ -221,6 +246,7 @@ static void ingot_sweep_tokens(ingot_sweep *s, const ingot_strip *strip, int64_t
       // A tile that is not there adds to sums that nobody reads.
       square->sums[1] = sums + s->sums_stride;
       square->groups = (rest < INGOT_BLOCK ? rest : INGOT_BLOCK) >> s->group_shift;
+      square->ahead = ahead;
       ingot_sweep_square(s);
     }
   }
@@ -271,15 +297,34 @@ static void ingot_sweep_write(const ingot_sweep *s, const ingot_strip *strip, fl
   }
 }
 
+/// One strip × all tokens, while `next` is given its codes.
+static void ingot_sweep_strip(
+    ingot_sweep *s, const ingot_strip *strip, ingot_strip *next, int64_t next_buffer) {
+  const int is_exact = ingot_is_exact(s->w);
+  const int64_t step = is_exact && !s->is_stream ? 32 : 16;
+  const int64_t parts = (s->end_token - s->first_token + step - 1) / step;
+  for (int64_t part = 0; part < parts; part++) {
+    const int64_t token = s->first_token + step * part;
+    // With one square in a strip and part, that can fetch by and by.
+    const int is_gradual = s->is_stream && !is_exact;
+    if (!is_gradual) ingot_strip_fetch(s, &s->fetched, part, parts);
+    if (is_exact) ingot_sweep_plane_tokens(s, strip, token, s->end_token - token);
+    else if (is_gradual) ingot_sweep_tokens(s, strip, token, ingot_strip_ahead(s, part, parts));
+    else ingot_sweep_tokens(s, strip, token, (ingot_ahead){.lines = 0});
+    // Nobody needs the strip before any more, and the tile unit is busy with this one.
+    if (part == 0) ingot_strip_open(s, next, next_buffer);
+  }
+}
+
 /// All strips, with `ahead` of them on their way from memory.
 static void ingot_sweep_run(ingot_sweep *s, int64_t ahead, float *out) {
-  ingot_strip strips[2], fetched = ingot_strip_at(s, s->first_tile, 0);
-  for (int64_t i = 0; i < ahead && fetched.tiles > 0; i++) {
-    ingot_strip_fetch(s, &fetched, 0, 1);
-    fetched = ingot_strip_after(s, &fetched);
+  ingot_strip strips[2];
+  s->fetched = ingot_strip_at(s, s->first_tile, 0);
+  for (int64_t i = 0; i < ahead && s->fetched.tiles > 0; i++) {
+    ingot_strip_fetch_scales(s, &s->fetched);
+    ingot_strip_fetch(s, &s->fetched, 0, 1);
+    s->fetched = ingot_strip_after(s, &s->fetched);
   }
-  const int64_t step = ingot_is_exact(s->w) && !s->is_stream ? 32 : 16;
-  const int64_t parts = (s->end_token - s->first_token + step - 1) / step;
   int64_t now = 0;
   strips[0] = ingot_strip_at(s, s->first_tile, 0);
   ingot_strip_open(s, &strips[0], 0);
@@ -288,16 +333,9 @@ static void ingot_sweep_run(ingot_sweep *s, int64_t ahead, float *out) {
     if (strip->column == 0)
       memset(s->sums, 0, (size_t)((strip->tiles + 1) / 2 * 2 * s->sums_stride) * sizeof *s->sums);
     strips[1 - now] = ingot_strip_after(s, strip);
-    for (int64_t part = 0; part < parts; part++) {
-      ingot_strip_fetch(s, &fetched, part, parts);
-      const int64_t token = s->first_token + step * part;
-      if (ingot_is_exact(s->w))
-        ingot_sweep_plane_tokens(s, strip, token, s->end_token - token);
-      else ingot_sweep_tokens(s, strip, token);
-      // Nobody needs the strip before any more, and the tile unit is busy with this one.
-      if (part == 0) ingot_strip_open(s, &strips[1 - now], 1 - now);
-    }
-    fetched = ingot_strip_after(s, &fetched);
+    ingot_strip_fetch_scales(s, &s->fetched);
+    ingot_sweep_strip(s, strip, &strips[1 - now], 1 - now);
+    s->fetched = ingot_strip_after(s, &s->fetched);
     if (strips[1 - now].tile == strip->tile) continue;
     ingot_sweep_flush(s);
     ingot_sweep_write(s, strip, out);
