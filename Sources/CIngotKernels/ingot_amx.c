@@ -73,7 +73,8 @@ typedef struct ingot_sweep {
   int32_t is_stream;
   /// log2 of the group.
   int32_t group_shift;
-  /// Unpacked codes and scales of two strips, used in turn.
+  /// Unpacked codes and scales of two strips, used in turn. With up to 16 tokens codes are loaded
+  /// before others take their place, so both have the same memory and more of it stays cached.
   uint8_t *codes[2];
   float *scales[2];
   /// `[tile][token][16 rows]`, tiles `sums_stride` floats apart.
@@ -376,7 +377,7 @@ void ingot_multiply_tiled_amx(
         .tiles = is_stream ? 2 : SWEEP_TILES,
         .columns = is_stream ? INGOT_BLOCK : SWEEP_COLUMNS,
         .group_shift = __builtin_ctz((unsigned)w->group),
-        .codes = {codes, codes + CODES},
+        .codes = {codes, count <= 16 ? codes : codes + CODES},
         .scales = {scales, scales + SCALES},
         .dots = dots,
         .sums = (float *)(dots + 2),

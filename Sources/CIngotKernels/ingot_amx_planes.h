@@ -34,13 +34,14 @@ INGOT_INLINE void ingot_split_products(
 static void ingot_unpack_planes(
     const ingot_tiled *w, const uint8_t *tile, int64_t first_column, int64_t columns,
     uint8_t *high, uint8_t *low) {
-  const int64_t group = w->group, far = group * (INGOT_LANES / 2);
+  enum { group = 16, far = group * INGOT_LANES / 2 };
   const uint8_t *p = tile + w->code_offset + ingot_code_bytes(w, first_column);
   const __m512i table = ingot_nibble_bytes(w, 0), nibble = _mm512_set1_epi8(15);
   int64_t index = first_column / group;
   for (int64_t column = 0; column < columns; column += group, index++) {
     const __m512i scales = ingot_paired_scales(tile, index);
-    for (int64_t i = 0; i < far; i += 64, p += 64, high += 64, low += 64) {
+    INGOT_UNROLL
+    for (int i = 0; i < far; i += 64, p += 64, high += 64, low += 64) {
       const __m512i both = _mm512_loadu_si512(p);
       _mm_prefetch((const char *)p + 1024, _MM_HINT_T0);
       const __m512i a = _mm512_shuffle_epi8(table, _mm512_and_si512(both, nibble));
@@ -52,6 +53,7 @@ static void ingot_unpack_planes(
     high += far, low += far;
   }
   const size_t rest = (size_t)(ingot_plane_columns(columns) - columns) * INGOT_LANES;
+  if (rest == 0) return;
   memset(high, 0, rest);
   memset(low, 0, rest);
 }
