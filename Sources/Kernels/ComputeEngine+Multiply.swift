@@ -18,13 +18,13 @@ extension ComputeEngine {
     precondition(weights.count == outputs.count && tokens >= 0)
     guard tokens > 0, let columns = weights.first?.columns else { return }
     precondition(weights.allSatisfy { $0.columns == columns }, "weights differ in columns")
-    var quantized: ingot_activations?
     var packed: UnsafePointer<Float>?
     func packedOnce() -> UnsafePointer<Float> {
       let result = packed ?? pack(input, tokens: tokens, columns: columns)
       packed = result
       return result
     }
+    var quantized: [TiledProduct] = []
     for (matrix, output) in zip(weights, outputs) {
       switch matrix.storage {
       case .dense(let type) where tokens < Self.packedTokens(type):
@@ -35,12 +35,13 @@ extension ComputeEngine {
           matrix, type, functions.multiply_dense_packed, input: packedOnce(), tokens: tokens,
           output: output)
       case .tiled where arithmetic == .quantized:
-        let activations = quantized ?? quantize(input, tokens: tokens, for: weights)
-        quantized = activations
-        multiplyTiled(matrix, activations, output: output)
+        quantized.append(TiledProduct(matrix: matrix, output: output))
       case .tiled:
         multiplyDequantized(matrix, input: packedOnce(), tokens: tokens, output: output)
       }
+    }
+    if !quantized.isEmpty {
+      multiplyTiled(quantized, quantize(input, tokens: tokens, for: weights))
     }
   }
 
@@ -98,19 +99,32 @@ extension ComputeEngine {
     }
   }
 
-  private func multiplyTiled(
-    _ matrix: WeightMatrix, _ activations: ingot_activations,
-    output: UnsafeMutablePointer<Float>
-  ) {
+  private struct TiledProduct {
+    let matrix: WeightMatrix
+    let output: UnsafeMutablePointer<Float>
+  }
+
+  /// All products with one input as one job: a small matrix alone is soon done, and threads would
+  /// spend their time meeting.
+  private func multiplyTiled(_ products: [TiledProduct], _ activations: ingot_activations) {
     let (base, stride) = scratch(bytesPerThread: INGOT_MULTIPLY_SCRATCH)
     let operation = functions.multiply_tiled!
-    let cost = 16 * matrix.columns * Int(activations.tokens) / 64
+    let cost = 16 * products[0].matrix.columns * Int(activations.tokens) / 64
+    // Whole pairs of tiles of each matrix, numbered through.
+    let pairs = products.map { (tileCount($0.matrix) + 1) / 2 }
     withUnsafePointer(to: activations) { activations in
-      matrix.withTiled { view in
-        split(tileCount(matrix), unit: 2, cost: cost) { worker, tiles in
-          operation(
-            view, activations, Int64(tiles.lowerBound), Int64(tiles.upperBound), output,
-            base + worker * stride)
+      split(2 * pairs.reduce(0, +), unit: 2, cost: cost) { worker, tiles in
+        var start = 0
+        for (product, pairs) in zip(products, pairs) {
+          let first = max(tiles.lowerBound - start, 0)
+          let end = min(tiles.upperBound - start, tileCount(product.matrix))
+          start += 2 * pairs
+          guard first < end else { continue }
+          product.matrix.withTiled { view in
+            operation(
+              view, activations, Int64(first), Int64(end), product.output,
+              base + worker * stride)
+          }
         }
       }
     }
