@@ -14,12 +14,14 @@ package struct BenchmarkWork: Sendable, Hashable {
   package var matrixMACs = 0.0
   /// f32 multiply-adds.
   package var floatMACs = 0.0
+  /// f32 multiply-adds that the matrix unit does as three of bf16 each.
+  package var splitMACs = 0.0
   /// Bytes of weights, and of keys and values, each counted once a forward.
   package var bytes = 0.0
 
   package init() {}
 
-  package var macs: Double { vectorMACs + matrixMACs + floatMACs }
+  package var macs: Double { vectorMACs + matrixMACs + floatMACs + splitMACs }
 
   /// Seconds that the multiplications, and the reads, take at the machine's limits.
   package func seconds(at limits: MachineLimits) -> (multiply: Double, read: Double) {
@@ -28,7 +30,9 @@ package struct BenchmarkWork: Sendable, Hashable {
     }
     return (
       time(vectorMACs, limits.vectorDotGigaMACs) + time(matrixMACs, limits.int8DotGigaMACs)
-        + time(floatMACs, limits.floatFMAGigaMACs),
+        + time(floatMACs, limits.floatFMAGigaMACs)
+        // The unit does half as many products of bf16 as of int8.
+        + time(6 * splitMACs, limits.int8DotGigaMACs),
       time(bytes, limits.readGigabytesPerSecond)
     )
   }
@@ -37,6 +41,7 @@ package struct BenchmarkWork: Sendable, Hashable {
     left.vectorMACs += right.vectorMACs
     left.matrixMACs += right.matrixMACs
     left.floatMACs += right.floatMACs
+    left.splitMACs += right.splitMACs
     left.bytes += right.bytes
   }
 }
@@ -53,6 +58,8 @@ extension BenchmarkWork {
       work.bytes += Double(matrix.byteCount)
       if case .tiled = matrix.storage, arithmetic == .quantized {
         if usesMatrixUnit { work.matrixMACs += macs } else { work.vectorMACs += macs }
+      } else if engine.splits(matrix, tokens: tokens) {
+        work.splitMACs += macs
       } else {
         work.floatMACs += macs
       }

@@ -21,6 +21,8 @@
 
 #include "ingot_panels_x86.h"
 
+#include "ingot_tile_shapes.h"
+
 #include "ingot_amx_square.h"
 
 #include "ingot_amx_planes.h"
@@ -359,7 +361,7 @@ void ingot_multiply_tiled_amx(
       2 * CODES + 4 * (2 * SCALES + SUMS) + 2 * sizeof(ingot_dots) <= INGOT_MULTIPLY_SCRATCH,
       "does not fit in the scratch memory");
   const int is_whole = ingot_is_exact(w) || w->group > INGOT_TILE_COLUMNS;
-  ingot_shape_tiles(is_whole ? INGOT_TILE_COLUMNS : w->group);
+  ingot_shape_tiles(is_whole ? INGOT_TILE_COLUMNS : w->group, 16);
   for (int64_t token = 0; token < x->tokens; token += SWEEP_TOKENS) {
     const int64_t left = x->tokens - token, count = left < SWEEP_TOKENS ? left : SWEEP_TOKENS;
     const int is_stream = x->tokens <= STREAM_TOKENS;
@@ -397,7 +399,7 @@ int32_t ingot_amx_permitted(void) {
 int64_t ingot_int8_dot_rate_amx(int64_t iterations) {
   static const int8_t ones[1024] __attribute__((aligned(64))) = {1};
   int32_t result[256];
-  ingot_shape_tiles(64);
+  ingot_shape_tiles(64, 16);
   _tile_zero(0);
   _tile_zero(1);
   _tile_zero(2);

@@ -1,6 +1,6 @@
-// Exact sums (`ingot_is_exact`) in the tile registers. A level times its scale is an integer of 16 bits: 256 · high + low, with
-// signed bytes in one plane and unsigned ones in another. The planes need no groups, so a block of 128
-// columns is two products, however small its groups. Included below a target attribute.
+// Exact sums (`ingot_is_exact`) in the tile registers. A level times its scale is an integer of 16
+// bits, 256 · high + low, with signed bytes in one plane and unsigned ones in another. Planes need no
+// groups: two products for 64 columns, however small the groups. Included below a target attribute.
 
 /// Columns of a plane are padded with zeros to whole tile registers.
 INGOT_INLINE int64_t ingot_plane_columns(int64_t columns) {
@@ -58,8 +58,8 @@ static void ingot_unpack_planes(
   memset(low, 0, rest);
 }
 
-/// Rows or tokens of one square of planes: 32 tokens × 16 rows, or 16 tokens × 32 rows where there are
-/// not so many.
+/// One square of planes: 32 tokens × 16 rows, which loads less, or 16 tokens × 32 rows where tokens are
+/// few.
 typedef struct ingot_plane_square {
   /// Activations, `[column / 64][16 tokens][64 columns]` each; the same twice for 32 rows.
   const int8_t *tokens[2];

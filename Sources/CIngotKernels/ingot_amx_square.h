@@ -29,32 +29,6 @@ typedef struct ingot_square {
   ingot_ahead ahead;
 } ingot_square;
 
-enum {
-  INGOT_TILE_BYTES = 1024,
-  INGOT_TILE_COLUMNS = 64
-};
-
-/// The operand of `ldtilecfg`.
-typedef struct __attribute__((aligned(64))) tile_shapes {
-  uint8_t palette;
-  uint8_t start_row;
-  uint8_t reserved[14];
-  uint16_t row_bytes[16];
-  uint8_t rows[16];
-} tile_shapes;
-
-/// Registers: 0…3 sums, 4 and 5 activations (16 tokens × `depth` columns), 6 and 7 weights.
-INGOT_INLINE void ingot_shape_tiles(int64_t depth) {
-  tile_shapes shapes;
-  memset(&shapes, 0, sizeof shapes);
-  shapes.palette = 1;
-  for (int i = 0; i < 8; i++) {
-    shapes.rows[i] = (uint8_t)(i < 6 ? 16 : depth / 4);
-    shapes.row_bytes[i] = (uint16_t)(i == 4 || i == 5 ? depth : 64);
-  }
-  _tile_loadconfig(&shapes);
-}
-
 /// Fetches share `share` of `shares`, a power of two, to the first-level cache.
 INGOT_INLINE void ingot_fetch_share(const ingot_ahead *ahead, int64_t share, int64_t shares) {
   const int64_t end = ahead->lines * (share + 1) / shares;

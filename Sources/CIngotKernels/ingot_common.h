@@ -92,6 +92,9 @@ INGOT_INLINE uint16_t ingot_s1e2m5_to_half(uint8_t code) {
   return (uint16_t)((code & 0x80) << 8 | (code & 0x7F) << 5);
 }
 
+/// Vectors do the same: sign-extend to 16 bits, shift left by 5, keep these bits.
+#define INGOT_S1E2M5_MASK ((short)0x8FE0)
+
 /// Whether the groups of a block are summed as integers: cb4 in groups of 16.
 ///
 /// A level times its scale, in units of 2^-19, fits in 16 bits, and the sum of 128 of them times 8-bit
@@ -113,9 +116,6 @@ INGOT_INLINE float ingot_row_factor(const ingot_tiled *w) {
   const float scale = ingot_tensor_scale(w);
   return ingot_is_exact(w) ? scale * 0x1p-19f : scale;
 }
-
-/// Vectors do the same: sign-extend to 16 bits, shift left by 5, keep these bits.
-#define INGOT_S1E2M5_MASK ((short)0x8FE0)
 
 /// The codes of one int6 group as bytes less `offset`, `[atom][16 rows][4]`: plain loops over
 /// bytes, which compilers turn into whatever vectors there are.

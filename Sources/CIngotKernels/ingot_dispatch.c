@@ -33,15 +33,24 @@ void ingot_multiply_tiled_amx(
     const ingot_tiled *w, const ingot_activations *x, int64_t first, int64_t end, float *out,
     void *scratch);
 int64_t ingot_int8_dot_rate_amx(int64_t iterations);
+void ingot_split_bf16_amx(
+    const float *x, int64_t first, int64_t end, int64_t tokens, int64_t columns, uint16_t *out);
+void ingot_multiply_bf16_amx(
+    const void *weights, int64_t rows, int64_t columns, int64_t first, int64_t end,
+    const uint16_t *x, int64_t tokens, float *out, void *scratch);
 
 /// The VNNI table with the products of many tokens replaced; valid once `ingot_tables` has run.
 static ingot_kernels ingot_kernels_amx;
 
-static int32_t ingot_has_amx(void) {
+/// Bit `bit` of what the processor says of itself in leaf 7, register EDX.
+static int32_t ingot_has_feature(int bit) {
   unsigned a, b, c, d;
-  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return 0;
-  const unsigned tile = 1u << 24, int8 = 1u << 25;
-  return (d & tile) && (d & int8) && ingot_amx_permitted();
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> bit & 1);
+}
+
+static int32_t ingot_has_amx(void) {
+  enum { TILE = 24, INT8 = 25 };
+  return ingot_has_feature(TILE) && ingot_has_feature(INT8) && ingot_amx_permitted();
 }
 
 static void ingot_fill_amx(void) {
@@ -50,6 +59,10 @@ static void ingot_fill_amx(void) {
   ingot_kernels_amx.activation_order = ingot_activation_order_amx;
   ingot_kernels_amx.multiply_tiled = ingot_multiply_tiled_amx;
   ingot_kernels_amx.int8_dot_rate = ingot_int8_dot_rate_amx;
+  enum { BF16 = 22 };
+  if (!ingot_has_feature(BF16)) return;
+  ingot_kernels_amx.split_bf16 = ingot_split_bf16_amx;
+  ingot_kernels_amx.multiply_bf16 = ingot_multiply_bf16_amx;
 }
 #endif
 

@@ -15,6 +15,8 @@ package final class ComputeEngine {
   var activations = AlignedMemory()
   /// f32 activations in the order that products of many tokens want.
   var packedInput = AlignedMemory()
+  /// The same as three bf16 numbers each.
+  var splitActivations = AlignedMemory()
 
   package init(pool: ThreadPool, kernels: KernelTable = .selected) {
     self.pool = pool
