@@ -58,7 +58,7 @@ extension BenchmarkWork {
       work.bytes += Double(matrix.byteCount)
       if case .tiled = matrix.storage, arithmetic == .quantized {
         if usesMatrixUnit { work.matrixMACs += macs } else { work.vectorMACs += macs }
-      } else if engine.splits(matrix, tokens: tokens) {
+      } else if engine.usesBF16Unit(matrix, tokens: tokens) {
         work.splitMACs += macs
       } else {
         work.floatMACs += macs

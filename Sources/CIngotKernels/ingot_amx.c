@@ -19,9 +19,9 @@
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,amx-tile,amx-int8,fma,f16c")
 #endif
 
-#include "ingot_panels_x86.h"
+#include "ingot_unpack_x86.h"
 
-#include "ingot_tile_shapes.h"
+#include "ingot_amx_tiles.h"
 
 #include "ingot_amx_square.h"
 
@@ -72,6 +72,7 @@ typedef struct ingot_sweep {
   int64_t first_token, end_token;
   /// Of one strip.
   int64_t tiles, columns;
+  /// At most `STREAM_TOKENS`.
   int32_t is_stream;
   /// log2 of the group.
   int32_t group_shift;
@@ -88,6 +89,7 @@ typedef struct ingot_sweep {
   ingot_plane_square plane_squares[2];
   /// The next strip to be fetched, a few ahead of the one that is multiplied.
   ingot_strip fetched;
+  /// Squares so far, and whether the last of them is still to be finished.
   int64_t count;
   int32_t is_pending;
 } ingot_sweep;
@@ -285,19 +287,12 @@ static void ingot_sweep_plane_tokens(
   }
 }
 
-/// Writes the sums of a strip's tiles, whole runs of rows for each token.
+/// Writes the sums of a strip's tiles.
 static void ingot_sweep_write(const ingot_sweep *s, const ingot_strip *strip, float *out) {
-  const int64_t rows = s->w->rows, row = strip->tile * INGOT_LANES;
-  const __m512 factor = _mm512_set1_ps(ingot_row_factor(s->w));
-  for (int64_t t = s->first_token; t < s->end_token; t++) {
-    const float *from = s->sums + (t - s->first_token) * INGOT_LANES;
-    float *to = out + t * rows + row;
-    for (int64_t i = 0; i < strip->tiles; i++, from += s->sums_stride, to += INGOT_LANES) {
-      const int64_t left = rows - row - i * INGOT_LANES;
-      const __mmask16 mask = left >= INGOT_LANES ? 0xFFFF : (__mmask16)((1 << left) - 1);
-      _mm512_mask_storeu_ps(to, mask, _mm512_mul_ps(_mm512_load_ps(from), factor));
-    }
-  }
+  const int64_t rows = s->w->rows, last = (strip->tile + strip->tiles) * INGOT_LANES;
+  ingot_write_sums(
+      s->sums, s->sums_stride, strip->tile * INGOT_LANES, last < rows ? last : rows,
+      s->end_token - s->first_token, ingot_row_factor(s->w), out + s->first_token * rows, rows);
 }
 
 /// One strip × all tokens, while `next` is given its codes.
@@ -308,7 +303,7 @@ static void ingot_sweep_strip(
   const int64_t parts = (s->end_token - s->first_token + step - 1) / step;
   for (int64_t part = 0; part < parts; part++) {
     const int64_t token = s->first_token + step * part;
-    // With one square in a strip and part, that can fetch by and by.
+    // Here each part of a strip is one square, which can fetch by and by.
     const int is_gradual = s->is_stream && !is_exact;
     if (!is_gradual) ingot_strip_fetch(s, &s->fetched, part, parts);
     if (is_exact) ingot_sweep_plane_tokens(s, strip, token, s->end_token - token);
@@ -361,7 +356,7 @@ void ingot_multiply_tiled_amx(
       2 * CODES + 4 * (2 * SCALES + SUMS) + 2 * sizeof(ingot_dots) <= INGOT_MULTIPLY_SCRATCH,
       "does not fit in the scratch memory");
   const int is_whole = ingot_is_exact(w) || w->group > INGOT_TILE_COLUMNS;
-  ingot_shape_tiles(is_whole ? INGOT_TILE_COLUMNS : w->group, 16);
+  ingot_shape_tiles(is_whole ? INGOT_TILE_COLUMNS : w->group);
   for (int64_t token = 0; token < x->tokens; token += SWEEP_TOKENS) {
     const int64_t left = x->tokens - token, count = left < SWEEP_TOKENS ? left : SWEEP_TOKENS;
     const int is_stream = x->tokens <= STREAM_TOKENS;
@@ -399,7 +394,7 @@ int32_t ingot_amx_permitted(void) {
 int64_t ingot_int8_dot_rate_amx(int64_t iterations) {
   static const int8_t ones[1024] __attribute__((aligned(64))) = {1};
   int32_t result[256];
-  ingot_shape_tiles(64, 16);
+  ingot_shape_tiles(64);
   _tile_zero(0);
   _tile_zero(1);
   _tile_zero(2);

@@ -2,7 +2,7 @@
 // numbers, each product of two bf16 numbers is exact in f32, and the tile unit adds them in f32: the
 // result is as good as that of f32 FMAs, at sixteen times their rate for a third of the work.
 //
-// Numbers below 2^-126 count as zero there.
+// Numbers below 2^-126 count as zero there, and the products of an infinite activation are NaN.
 #if defined(__x86_64__) && defined(__linux__)
 #include <immintrin.h>
 
@@ -17,7 +17,8 @@
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,amx-tile,amx-bf16")
 #endif
 
-#include "ingot_tile_shapes.h"
+#include "ingot_amx_tiles.h"
+#include "ingot_transpose_x86.h"
 
 enum {
   /// Numbers of one tile register: 16 × 32.
@@ -60,34 +61,6 @@ void ingot_split_bf16_amx(
     }
 }
 
-/// 16 × 16 words of 32 bits turned in four steps.
-INGOT_INLINE void ingot_turn_words(const __m512i *in, __m512i *out) {
-  __m512i a[16], b[16];
-  INGOT_UNROLL
-  for (int i = 0; i < 16; i += 2) {
-    a[i] = _mm512_unpacklo_epi32(in[i], in[i + 1]);
-    a[i + 1] = _mm512_unpackhi_epi32(in[i], in[i + 1]);
-  }
-  INGOT_UNROLL
-  for (int i = 0; i < 16; i += 4) {
-    b[i] = _mm512_unpacklo_epi64(a[i], a[i + 2]);
-    b[i + 1] = _mm512_unpackhi_epi64(a[i], a[i + 2]);
-    b[i + 2] = _mm512_unpacklo_epi64(a[i + 1], a[i + 3]);
-    b[i + 3] = _mm512_unpackhi_epi64(a[i + 1], a[i + 3]);
-  }
-  INGOT_UNROLL
-  for (int i = 0; i < 4; i++) {
-    const __m512i low[2] = {
-        _mm512_shuffle_i32x4(b[i], b[i + 4], 0x88), _mm512_shuffle_i32x4(b[i + 8], b[i + 12], 0x88)};
-    const __m512i high[2] = {
-        _mm512_shuffle_i32x4(b[i], b[i + 4], 0xDD), _mm512_shuffle_i32x4(b[i + 8], b[i + 12], 0xDD)};
-    _mm512_store_si512(out + i, _mm512_shuffle_i32x4(low[0], low[1], 0x88));
-    _mm512_store_si512(out + i + 4, _mm512_shuffle_i32x4(high[0], high[1], 0x88));
-    _mm512_store_si512(out + i + 8, _mm512_shuffle_i32x4(low[0], low[1], 0xDD));
-    _mm512_store_si512(out + i + 12, _mm512_shuffle_i32x4(high[0], high[1], 0xDD));
-  }
-}
-
 /// Weights of rows [row, row + 16) × `width` columns as tiles, `[column / 2][16 rows][column % 2]`, with
 /// zeros beyond `end` and beyond the last column of the last tile.
 static void ingot_bf16_panel(
@@ -96,13 +69,14 @@ static void ingot_bf16_panel(
   for (int64_t c = 0; c < width; c += BF16_COLUMNS) {
     const int64_t left = width - c;
     const __mmask32 live = left >= BF16_COLUMNS ? 0xFFFFFFFFu : (1u << left) - 1;
-    __m512i in[16];
+    f32x16 in[16];
     INGOT_UNROLL
     for (int r = 0; r < 16; r++)
       in[r] = row + r < end
-                  ? _mm512_maskz_loadu_epi16(live, w + (row + r) * columns + first + c)
-                  : _mm512_setzero_si512();
-    ingot_turn_words(in, (__m512i *)(out + c * INGOT_LANES));
+                  ? (f32x16)_mm512_maskz_loadu_epi16(live, w + (row + r) * columns + first + c)
+                  : (f32x16)_mm512_setzero_ps();
+    // Two columns in each word.
+    ingot_transpose_x86(in, (float *)(out + c * INGOT_LANES), 16);
   }
 }
 
@@ -153,13 +127,7 @@ static void ingot_bf16_rows(
             ingot_bf16_steps(width), to, to + padded * INGOT_LANES);
       }
   }
-  for (int64_t t = 0; t < tokens; t++)
-    for (int64_t i = 0; i < tiles; i++) {
-      const int64_t at = row + i * INGOT_LANES, left = end - at;
-      const __mmask16 live = left >= INGOT_LANES ? 0xFFFF : (__mmask16)((1 << left) - 1);
-      _mm512_mask_storeu_ps(
-          out + t * rows + at, live, _mm512_load_ps(sums + (i * padded + t) * INGOT_LANES));
-    }
+  ingot_write_sums(sums, padded * INGOT_LANES, row, end, tokens, 1, out, rows);
 }
 
 void ingot_multiply_bf16_amx(
@@ -167,7 +135,7 @@ void ingot_multiply_bf16_amx(
     const uint16_t *x, int64_t tokens, float *out, void *scratch) {
   uint16_t *panel = scratch;
   float *sums = (float *)(panel + BF16_PANEL);
-  ingot_shape_tiles(INGOT_TILE_COLUMNS, 16);
+  ingot_shape_tiles(INGOT_TILE_COLUMNS);
   for (int64_t from = 0; from < tokens; from += BF16_TOKENS) {
     const int64_t left = tokens - from, count = left < BF16_TOKENS ? left : BF16_TOKENS;
     const uint16_t *part =

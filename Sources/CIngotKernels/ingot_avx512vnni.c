@@ -23,37 +23,10 @@
 #include "ingot_quantized_input.h"
 #include "ingot_attention.h"
 #include "ingot_dense.h"
-#include "ingot_panels_x86.h"
+#include "ingot_transpose_x86.h"
+#include "ingot_unpack_x86.h"
 
-/// 16 × 16 numbers turned in four steps: within pairs, quads, and 128-bit lanes twice.
-INGOT_INLINE void ingot_transpose_avx512vnni(const f32x16 *in, float *out, int64_t stride) {
-  __m512 a[16], b[16];
-  INGOT_UNROLL
-  for (int i = 0; i < 16; i += 2) {
-    a[i] = _mm512_unpacklo_ps((__m512)in[i], (__m512)in[i + 1]);
-    a[i + 1] = _mm512_unpackhi_ps((__m512)in[i], (__m512)in[i + 1]);
-  }
-  INGOT_UNROLL
-  for (int i = 0; i < 16; i += 4) {
-    for (int k = 0; k < 2; k++) {
-      const __m512d low = (__m512d)a[i + k], high = (__m512d)a[i + k + 2];
-      b[i + 2 * k] = (__m512)_mm512_unpacklo_pd(low, high);
-      b[i + 2 * k + 1] = (__m512)_mm512_unpackhi_pd(low, high);
-    }
-  }
-  // b[4r + c] holds column c of each 128-bit lane for rows 4r … 4r + 3.
-  INGOT_UNROLL
-  for (int c = 0; c < 4; c++) {
-    const __m512 even_low = _mm512_shuffle_f32x4(b[c], b[4 + c], 0x88);
-    const __m512 odd_low = _mm512_shuffle_f32x4(b[c], b[4 + c], 0xDD);
-    const __m512 even_high = _mm512_shuffle_f32x4(b[8 + c], b[12 + c], 0x88);
-    const __m512 odd_high = _mm512_shuffle_f32x4(b[8 + c], b[12 + c], 0xDD);
-    _mm512_storeu_ps(out + c * stride, _mm512_shuffle_f32x4(even_low, even_high, 0x88));
-    _mm512_storeu_ps(out + (4 + c) * stride, _mm512_shuffle_f32x4(odd_low, odd_high, 0x88));
-    _mm512_storeu_ps(out + (8 + c) * stride, _mm512_shuffle_f32x4(even_low, even_high, 0xDD));
-    _mm512_storeu_ps(out + (12 + c) * stride, _mm512_shuffle_f32x4(odd_low, odd_high, 0xDD));
-  }
-}
+#include "ingot_panels_vnni.h"
 
 static void ingot_unpack_signed_avx512vnni(
     const ingot_tiled *w, const uint8_t *tile, int64_t first, int64_t count, int8_t *codes) {
@@ -63,7 +36,7 @@ static void ingot_unpack_signed_avx512vnni(
 
 #define INGOT_GEMM_VECTORS 2
 #define INGOT_GEMM_TOKENS 12
-#define INGOT_TRANSPOSE ingot_transpose_avx512vnni
+#define INGOT_TRANSPOSE ingot_transpose_x86
 #define INGOT_UNPACK_SIGNED ingot_unpack_signed_avx512vnni
 #include "ingot_gemm.h"
 
@@ -335,7 +308,7 @@ static void ingot_block_4(
   else ingot_block(panel, x, first, out, 4, 0);
 }
 
-/// All tokens of [first, end) with one panel, 12 at a time; whole quads, so up to 3 beyond `end`.
+/// 12 tokens at a time; whole quads, so up to 3 beyond `end`.
 static void ingot_panel_tokens(
     const ingot_panel *panel, const ingot_activations *x, int64_t first, int64_t end,
     float *out) {
@@ -357,8 +330,7 @@ void ingot_multiply_tiled_avx512vnni(
   if (x->tokens <= STREAM_TOKENS) {
     ingot_multiply_few(w, x, first, end, out);
   } else {
-    ingot_multiply_panels(
-        w, x, first, end, out, scratch, 0x80, ingot_panel_tokens);
+    ingot_multiply_panels(w, x, first, end, out, scratch);
   }
 }
 

@@ -4,9 +4,9 @@ import Tensors
 extension ComputeEngine {
   /// outputs[i] = input · weights[i]ᵀ: the linear layers that share one input.
   ///
-  /// Dense weights always meet f32 activations. Tiled weights meet int8 activations, quantized
-  /// once for all of them, or are dequantized, as `arithmetic` says; `full` means `dequantized`
-  /// for them.
+  /// Dense weights always meet f32 activations, which a matrix unit for bf16 takes in three exact
+  /// parts. Tiled weights meet int8 activations, quantized once for all of them, or are dequantized, as
+  /// `arithmetic` says; `full` means `dequantized` for them.
   ///
   /// - Parameters:
   ///   - input: [tokens × columns].
@@ -24,13 +24,13 @@ extension ComputeEngine {
       packed = result
       return result
     }
-    var splitInput: UnsafePointer<UInt16>?
+    var parts: UnsafePointer<UInt16>?
     var quantized: [TiledProduct] = []
     for (matrix, output) in zip(weights, outputs) {
       switch matrix.storage {
-      case .dense where splits(matrix, tokens: tokens):
-        let split = splitInput ?? splitBF16(input, tokens: tokens, columns: columns)
-        splitInput = split
+      case .dense where usesBF16Unit(matrix, tokens: tokens):
+        let split = parts ?? splitBF16(input, tokens: tokens, columns: columns)
+        parts = split
         multiplyBF16(matrix, input: split, tokens: tokens, output: output)
       case .dense(let type) where tokens < Self.packedTokens(type):
         multiplyDense(
@@ -54,28 +54,12 @@ extension ComputeEngine {
   private static func packedTokens(_ type: ElementType) -> Int { type == .float32 ? 64 : 32 }
 
   /// From here on a matrix unit for bf16, three products for one, is faster.
-  private static var splitTokens: Int { 9 }
+  private static let splitTokens = 9
 
   /// Whether these weights are multiplied in a matrix unit for bf16.
-  package func splits(_ matrix: WeightMatrix, tokens: Int) -> Bool {
+  package func usesBF16Unit(_ matrix: WeightMatrix, tokens: Int) -> Bool {
     guard case .dense(.bfloat16) = matrix.storage else { return false }
     return tokens >= Self.splitTokens && functions.multiply_bf16 != nil
-  }
-
-  /// Each number as three of bf16, in scratch memory that `pack` does not use.
-  private func splitBF16(
-    _ input: UnsafePointer<Float>, tokens: Int, columns: Int
-  ) -> UnsafePointer<UInt16> {
-    let padded = (tokens + 15) / 16 * 16
-    let parts = splitActivations.reserve(padded * ((columns + 31) / 32 * 32) * 6)
-      .assumingMemoryBound(to: UInt16.self)
-    let operation = functions.split_bf16!
-    split(padded, unit: 4, cost: columns) { _, range in
-      operation(
-        input, Int64(range.lowerBound), Int64(range.upperBound), Int64(tokens), Int64(columns),
-        parts)
-    }
-    return UnsafePointer(parts)
   }
 
   private func multiplyBF16(
@@ -91,19 +75,45 @@ extension ComputeEngine {
     }
   }
 
+  /// `tokens` in whole sixteens, as products of many tokens want them.
+  private func padded(_ tokens: Int) -> Int { (tokens + 15) / 16 * 16 }
+
+  /// The input in the order `[token / 4][column][token % 4]`.
   private func pack(
     _ input: UnsafePointer<Float>, tokens: Int, columns: Int
   ) -> UnsafePointer<Float> {
-    let padded = (tokens + 15) / 16 * 16
-    let packed = packedInput.reserve(padded * columns * MemoryLayout<Float>.size)
+    let packed = packedInput.reserve(padded(tokens) * columns * MemoryLayout<Float>.size)
       .assumingMemoryBound(to: Float.self)
-    let operation = functions.pack!
-    split(padded, unit: 4, cost: columns) { _, range in
+    reorder(functions.pack, input, tokens: tokens, columns: columns, to: packed)
+    return UnsafePointer(packed)
+  }
+
+  /// Each number as three of bf16, in memory that `pack` does not use.
+  private func splitBF16(
+    _ input: UnsafePointer<Float>, tokens: Int, columns: Int
+  ) -> UnsafePointer<UInt16> {
+    let wholeColumns = (columns + 31) / 32 * 32
+    let parts = splitInput.reserve(padded(tokens) * wholeColumns * 3 * MemoryLayout<UInt16>.size)
+      .assumingMemoryBound(to: UInt16.self)
+    reorder(functions.split_bf16, input, tokens: tokens, columns: columns, to: parts)
+    return UnsafePointer(parts)
+  }
+
+  private typealias Reordering<Number> = (
+    UnsafePointer<Float>?, Int64, Int64, Int64, Int64, UnsafeMutablePointer<Number>?
+  ) -> Void
+
+  /// All threads' shares of a reordering, tokens padded to whole sixteens.
+  private func reorder<Number>(
+    _ operation: Reordering<Number>?, _ input: UnsafePointer<Float>, tokens: Int, columns: Int,
+    to output: UnsafeMutablePointer<Number>
+  ) {
+    guard let operation else { return }
+    split(padded(tokens), unit: 4, cost: columns) { _, range in
       operation(
         input, Int64(range.lowerBound), Int64(range.upperBound), Int64(tokens), Int64(columns),
-        packed)
+        output)
     }
-    return UnsafePointer(packed)
   }
 
   private typealias DenseProduct =

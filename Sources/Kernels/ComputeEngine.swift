@@ -16,7 +16,7 @@ package final class ComputeEngine {
   /// f32 activations in the order that products of many tokens want.
   var packedInput = AlignedMemory()
   /// The same as three bf16 numbers each.
-  var splitActivations = AlignedMemory()
+  var splitInput = AlignedMemory()
 
   package init(pool: ThreadPool, kernels: KernelTable = .selected) {
     self.pool = pool

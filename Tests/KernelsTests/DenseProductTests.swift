@@ -51,6 +51,19 @@ import Testing
     }
   }
 
+  @Test(arguments: [ElementType.float32, .float16, .bfloat16])
+  func moreThanAKernelTakesAtOnceIsMultiplied(_ type: ElementType) {
+    let (rows, columns, tokens) = (150, 530, 530)
+    let matrix = Fixture.dense(type, rows: rows, columns: columns)
+    var random = SeededGenerator(3)
+    let input = random.normals(tokens * columns)
+    for table in KernelTable.available where table.name != "scalar" {
+      let found = product(
+        [matrix], input, tokens: tokens, arithmetic: .full, kernels: table, pool: Self.pools[0])
+      Self.expectClose(found[0], matrix, input, tokens: tokens, "\(table.name) \(type)")
+    }
+  }
+
   @Test(arguments: Fixture.schemes)
   func everyTableMultipliesDequantizedWeights(_ scheme: QuantizationScheme) throws {
     for (rows, columns) in [

@@ -1,0 +1,95 @@
+// For the AVX-512 kernels: scales and codes of part of a weight tile as numbers. Included below a target
+// attribute.
+
+/// The scales of a group of cb4.
+INGOT_INLINE __m512 ingot_short_scales(const uint8_t *tile, int64_t index) {
+  const __m128i codes = _mm_loadu_si128((const void *)(tile + 16 * index));
+  return _mm512_cvtph_ps(_mm256_and_si256(
+      _mm256_slli_epi16(_mm256_cvtepi8_epi16(codes), 5), _mm256_set1_epi16(INGOT_S1E2M5_MASK)));
+}
+
+/// The same in units of 2^-19.
+INGOT_INLINE __m512i ingot_integer_scales(const uint8_t *tile, int64_t index) {
+  return _mm512_cvtps_epi32(
+      _mm512_mul_ps(ingot_short_scales(tile, index), _mm512_set1_ps(0x1p19f)));
+}
+
+/// The scales of a group: floats, or the bits of integers where sums are exact.
+INGOT_INLINE __m512 ingot_scales(
+    const ingot_tiled *w, const uint8_t *tile, int64_t index, int is_exact) {
+  if (is_exact) return _mm512_castsi512_ps(ingot_integer_scales(tile, index));
+  if (w->kind == INGOT_CB4) return ingot_short_scales(tile, index);
+  return _mm512_cvtph_ps(_mm256_loadu_si256((const void *)(tile + 32 * index)));
+}
+
+/// The zero points of a group, one in each 32-bit lane.
+INGOT_INLINE __m512i ingot_zero_points(
+    const ingot_tiled *w, const uint8_t *tile, int64_t index) {
+  return _mm512_cvtepu8_epi32(
+      _mm_loadu_si128((const void *)(tile + w->zero_offset + 16 * index)));
+}
+
+/// The 16 bytes that nibbles stand for, `flip` (0 or 0x80) applied, in each 128-bit lane.
+INGOT_INLINE __m512i ingot_nibble_bytes(const ingot_tiled *w, int flip) {
+  __m128i table;
+  if (w->kind == INGOT_CB4) {
+    table = _mm_loadu_si128((const void *)w->payload);
+  } else {
+    table = _mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    if (w->kind == INGOT_INT4) table = _mm_sub_epi8(table, _mm_set1_epi8(8));
+  }
+  return _mm512_broadcast_i32x4(_mm_xor_si128(table, _mm_set1_epi8((char)flip)));
+}
+
+INGOT_INLINE __m512i ingot_levels_u8(const ingot_tiled *w) { return ingot_nibble_bytes(w, 0x80); }
+
+/// Unpacks `columns` columns (whole groups) of one tile from `first_column`.
+///
+/// `flip` 0x80 gives code + 128 as unsigned bytes, 0 gives signed codes. Null `codes`: scales only.
+static void ingot_unpack(
+    const ingot_tiled *w, const uint8_t *tile, int64_t first_column, int64_t columns, int flip,
+    uint8_t *codes, float *scales) {
+  const int64_t group = w->group, first_group = first_column / group;
+  const __m512i low = _mm512_set1_epi8(15);
+  const int is_exact = ingot_is_exact(w);
+  for (int64_t g = 0; g < columns / group; g++)
+    _mm512_store_ps(scales + g * INGOT_LANES, ingot_scales(w, tile, first_group + g, is_exact));
+  if (!codes) return;
+  if (w->kind == INGOT_INT8) {
+    const uint8_t *p = tile + w->code_offset + first_column * INGOT_LANES;
+    const __m512i mask = _mm512_set1_epi8((char)flip);
+    for (int64_t i = 0; i < columns * INGOT_LANES; i += 64) {
+      _mm_prefetch((const char *)p + i + 1024, _MM_HINT_T0);
+      _mm512_store_si512(codes + i, _mm512_xor_si512(_mm512_loadu_si512(p + i), mask));
+    }
+  } else if (w->kind == INGOT_INT6) {
+    for (int64_t column = first_column; column < first_column + columns; column += group) {
+      const uint8_t *p = tile + w->code_offset + ingot_code_bytes(w, column);
+      for (int64_t i = 0; i < group * 12; i += 64)
+        _mm_prefetch((const char *)p + i + 1536, _MM_HINT_T0);
+      ingot_unpack_int6(p, group, 32 - flip, codes);
+      codes += group * INGOT_LANES;
+    }
+  } else {
+    const uint8_t *p = tile + w->code_offset + first_column * (INGOT_LANES / 2);
+    const __m512i table = ingot_nibble_bytes(w, flip);
+    for (int64_t g = 0; g < columns / group; g++) {
+      __m512i zero = _mm512_setzero_si512();
+      // Each row's zero point in all four bytes of its lane; (q ^ flip) − z ≡ (q − z) ^ flip.
+      if (w->kind == INGOT_INT4Z)
+        zero = _mm512_mullo_epi32(
+            ingot_zero_points(w, tile, first_group + g), _mm512_set1_epi32(0x01010101));
+      uint8_t *far = codes + group * (INGOT_LANES / 2);
+      for (int64_t i = 0; i < group / 8; i++, p += 64, codes += 64, far += 64) {
+        const __m512i both = _mm512_loadu_si512(p);
+        _mm_prefetch((const char *)p + 1024, _MM_HINT_T0);
+        const __m512i a = _mm512_shuffle_epi8(table, _mm512_and_si512(both, low));
+        const __m512i b =
+            _mm512_shuffle_epi8(table, _mm512_and_si512(_mm512_srli_epi16(both, 4), low));
+        _mm512_store_si512(codes, _mm512_sub_epi8(a, zero));
+        _mm512_store_si512(far, _mm512_sub_epi8(b, zero));
+      }
+      codes = far;
+    }
+  }
+}
