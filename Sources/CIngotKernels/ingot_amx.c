@@ -11,12 +11,12 @@
 
 #if defined(__clang__)
 #pragma clang attribute push( \
-    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,amx-tile,amx-int8," \
+    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,amx-tile,amx-int8,avx512vbmi,gfni," \
                           "fma,f16c"))), \
     apply_to = function)
 #else
 #pragma GCC push_options
-#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,amx-tile,amx-int8,fma,f16c")
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,amx-tile,amx-int8,avx512vbmi,gfni,fma,f16c")
 #endif
 
 #include "ingot_unpack_x86.h"
@@ -27,12 +27,16 @@
 
 #include "ingot_amx_planes.h"
 
+#include "ingot_amx_form.h"
+
+#include "ingot_amx_stream.h"
+
 void ingot_multiply_tiled_avx512vnni(
     const ingot_tiled *w, const ingot_activations *x, int64_t first, int64_t end, float *out,
     void *scratch);
 
 /// Fewer tokens are bound by memory; VNNI measures better.
-enum { AMX_TOKENS = 9 };
+enum { AMX_TOKENS = 5 };
 
 int32_t ingot_activation_order_amx(int64_t tokens) {
   return tokens < AMX_TOKENS ? INGOT_BY_QUAD : INGOT_BY_TILE;
@@ -44,12 +48,7 @@ enum {
   SWEEP_COLUMNS = 512,
   SWEEP_TOKENS = 512,
   /// Bytes of unpacked codes; exact sums have two such planes.
-  PLANE = SWEEP_TILES * SWEEP_COLUMNS * INGOT_LANES,
-  /// Up to here the activations of one block of columns stay in the first-level cache, so that
-  /// weights can come straight from memory, a block at a time.
-  STREAM_TOKENS = 64,
-  /// Bytes of each tile's codes that are then on their way from memory.
-  STREAM_AHEAD = 4096
+  PLANE = SWEEP_TILES * SWEEP_COLUMNS * INGOT_LANES
 };
 
 /// Some columns of a few neighbouring tiles.
@@ -70,14 +69,9 @@ typedef struct ingot_sweep {
   const ingot_activations *x;
   int64_t first_tile, end_tile;
   int64_t first_token, end_token;
-  /// Of one strip.
-  int64_t tiles, columns;
-  /// At most `STREAM_TOKENS`.
-  int32_t is_stream;
   /// log2 of the group.
   int32_t group_shift;
-  /// Unpacked codes and scales of two strips, used in turn. With up to 16 tokens codes are loaded
-  /// before others take their place, so both have the same memory and more of it stays cached.
+  /// Unpacked codes and scales of two strips, used in turn.
   uint8_t *codes[2];
   float *scales[2];
   /// `[tile][token][16 rows]`, tiles `sums_stride` floats apart.
@@ -100,16 +94,16 @@ INGOT_INLINE ingot_strip ingot_strip_at(const ingot_sweep *s, int64_t tile, int6
   ingot_strip strip;
   strip.tile = tile;
   strip.column = column;
-  strip.tiles = tiles < s->tiles ? tiles : s->tiles;
-  strip.width = width < s->columns ? width : s->columns;
+  strip.tiles = tiles < SWEEP_TILES ? tiles : SWEEP_TILES;
+  strip.width = width < SWEEP_COLUMNS ? width : SWEEP_COLUMNS;
   return strip;
 }
 
 /// The one that follows; it has no tiles beyond the last.
 INGOT_INLINE ingot_strip ingot_strip_after(const ingot_sweep *s, const ingot_strip *strip) {
-  const int64_t column = strip->column + s->columns;
+  const int64_t column = strip->column + SWEEP_COLUMNS;
   if (column < s->w->columns) return ingot_strip_at(s, strip->tile, column);
-  return ingot_strip_at(s, strip->tile + s->tiles, 0);
+  return ingot_strip_at(s, strip->tile + SWEEP_TILES, 0);
 }
 
 /// Where the packed codes of a strip's tile lie.
@@ -117,10 +111,6 @@ INGOT_INLINE const char *ingot_strip_codes(
     const ingot_sweep *s, const ingot_strip *strip, int64_t tile) {
   return (const char *)ingot_tile(s->w, strip->tile + tile) + s->w->code_offset
          + ingot_code_bytes(s->w, strip->column);
-}
-
-INGOT_INLINE int64_t ingot_strip_lines(const ingot_sweep *s, const ingot_strip *strip) {
-  return ingot_code_bytes(s->w, strip->width) / 64;
 }
 
 /// Fetches the scales of a strip's tiles when it is the first of theirs.
@@ -132,40 +122,24 @@ INGOT_INLINE void ingot_strip_fetch_scales(const ingot_sweep *s, const ingot_str
   }
 }
 
-/// Fetches share `part` of `parts` of a strip's codes, to the first-level cache when they are about to
-/// be multiplied where they are.
+/// Fetches share `part` of `parts` of a strip's codes.
 static void ingot_strip_fetch(
     const ingot_sweep *s, const ingot_strip *strip, int64_t part, int64_t parts) {
-  const int64_t lines = ingot_strip_lines(s, strip);
+  const int64_t lines = ingot_code_bytes(s->w, strip->width) / 64;
   const int64_t first = lines * part / parts, end = lines * (part + 1) / parts;
   for (int64_t i = 0; i < strip->tiles; i++) {
     const char *codes = ingot_strip_codes(s, strip, i);
-    for (int64_t k = first; k < end; k++) {
-      if (s->is_stream) _mm_prefetch(codes + 64 * k, _MM_HINT_T0);
-      else _mm_prefetch(codes + 64 * k, _MM_HINT_T1);
-    }
+    for (int64_t k = first; k < end; k++) _mm_prefetch(codes + 64 * k, _MM_HINT_T1);
   }
-}
-
-/// Share `part` of `parts` of the strip to come, for one square to fetch.
-INGOT_INLINE ingot_ahead ingot_strip_ahead(const ingot_sweep *s, int64_t part, int64_t parts) {
-  const ingot_strip *const strip = &s->fetched;
-  ingot_ahead ahead = {.lines = 0};
-  if (strip->tiles <= 0) return ahead;
-  const int64_t lines = ingot_strip_lines(s, strip), first = lines * part / parts;
-  ahead.lines = lines * (part + 1) / parts - first;
-  for (int i = 0; i < 2; i++)
-    ahead.from[i] = ingot_strip_codes(s, strip, i < strip->tiles ? i : 0) + 64 * first;
-  return ahead;
 }
 
 /// Gives a strip its codes and scales, in buffer 0 or 1 where they are not mapped.
 INGOT_INLINE void ingot_strip_open(const ingot_sweep *s, ingot_strip *strip, int64_t buffer) {
   const ingot_tiled *w = s->w;
   for (int64_t i = 0; i < strip->tiles; i++) {
-    uint8_t *const unpacked = s->codes[buffer] + i * s->columns * INGOT_LANES;
+    uint8_t *const unpacked = s->codes[buffer] + i * SWEEP_COLUMNS * INGOT_LANES;
     float *const scales =
-        s->scales[buffer] + i * (s->columns >> s->group_shift) * INGOT_LANES;
+        s->scales[buffer] + i * (SWEEP_COLUMNS >> s->group_shift) * INGOT_LANES;
     const uint8_t *const bytes = ingot_tile(w, strip->tile + i);
     strip->codes[i] = unpacked;
     strip->scales[i] = scales;
@@ -227,9 +201,8 @@ static void ingot_sweep_flush(ingot_sweep *s) {
   }
 }
 
-/// All blocks of one strip for 16 tokens from `token`; each square fetches `ahead`.
-static void ingot_sweep_tokens(
-    ingot_sweep *s, const ingot_strip *strip, int64_t token, ingot_ahead ahead) {
+/// All blocks of one strip for 16 tokens from `token`.
+static void ingot_sweep_tokens(ingot_sweep *s, const ingot_strip *strip, int64_t token) {
   const ingot_activations *x = s->x;
   const int8_t *tokens = x->codes + token * x->token_stride + strip->column * 16;
   for (int64_t i = 0; i < strip->tiles; i += 2) {
@@ -251,7 +224,6 @@ static void ingot_sweep_tokens(
       // A tile that is not there adds to sums that nobody reads.
       square->sums[1] = sums + s->sums_stride;
       square->groups = (rest < INGOT_BLOCK ? rest : INGOT_BLOCK) >> s->group_shift;
-      square->ahead = ahead;
       ingot_sweep_square(s);
     }
   }
@@ -261,7 +233,7 @@ static void ingot_sweep_tokens(
 static void ingot_sweep_plane_tokens(
     ingot_sweep *s, const ingot_strip *strip, int64_t token, int64_t left) {
   const ingot_activations *x = s->x;
-  const int is_tall = left > 16 && !s->is_stream;
+  const int is_tall = left > 16;
   const int64_t step = is_tall ? 1 : 2;
   for (int64_t i = 0; i < strip->tiles; i += step) {
     const int64_t other = is_tall || i + 1 == strip->tiles ? i : i + 1;
@@ -299,30 +271,22 @@ static void ingot_sweep_write(const ingot_sweep *s, const ingot_strip *strip, fl
 static void ingot_sweep_strip(
     ingot_sweep *s, const ingot_strip *strip, ingot_strip *next, int64_t next_buffer) {
   const int is_exact = ingot_is_exact(s->w);
-  const int64_t step = is_exact && !s->is_stream ? 32 : 16;
+  const int64_t step = is_exact ? 32 : 16;
   const int64_t parts = (s->end_token - s->first_token + step - 1) / step;
   for (int64_t part = 0; part < parts; part++) {
     const int64_t token = s->first_token + step * part;
-    // Here each part of a strip is one square, which can fetch by and by.
-    const int is_gradual = s->is_stream && !is_exact;
-    if (!is_gradual) ingot_strip_fetch(s, &s->fetched, part, parts);
+    ingot_strip_fetch(s, &s->fetched, part, parts);
     if (is_exact) ingot_sweep_plane_tokens(s, strip, token, s->end_token - token);
-    else if (is_gradual) ingot_sweep_tokens(s, strip, token, ingot_strip_ahead(s, part, parts));
-    else ingot_sweep_tokens(s, strip, token, (ingot_ahead){.lines = 0});
+    else ingot_sweep_tokens(s, strip, token);
     // Nobody needs the strip before any more, and the tile unit is busy with this one.
     if (part == 0) ingot_strip_open(s, next, next_buffer);
   }
 }
 
-/// All strips, with `ahead` of them on their way from memory.
-static void ingot_sweep_run(ingot_sweep *s, int64_t ahead, float *out) {
+/// All strips, with one of them on its way from memory.
+static void ingot_sweep_run(ingot_sweep *s, float *out) {
   ingot_strip strips[2];
-  s->fetched = ingot_strip_at(s, s->first_tile, 0);
-  for (int64_t i = 0; i < ahead && s->fetched.tiles > 0; i++) {
-    ingot_strip_fetch_scales(s, &s->fetched);
-    ingot_strip_fetch(s, &s->fetched, 0, 1);
-    s->fetched = ingot_strip_after(s, &s->fetched);
-  }
+  s->fetched = ingot_strip_after(s, &(ingot_strip){.tile = s->first_tile, .column = 0});
   int64_t now = 0;
   strips[0] = ingot_strip_at(s, s->first_tile, 0);
   ingot_strip_open(s, &strips[0], 0);
@@ -340,13 +304,10 @@ static void ingot_sweep_run(ingot_sweep *s, int64_t ahead, float *out) {
   }
 }
 
-void ingot_multiply_tiled_amx(
+/// Many tokens, 512 at a time.
+static void ingot_multiply_sweeps(
     const ingot_tiled *w, const ingot_activations *x, int64_t first, int64_t end, float *out,
     void *scratch) {
-  if (x->order == INGOT_BY_QUAD) {
-    ingot_multiply_tiled_avx512vnni(w, x, first, end, out, scratch);
-    return;
-  }
   enum {
     CODES = 2 * PLANE,
     SCALES = SWEEP_TILES * SWEEP_COLUMNS / 16 * INGOT_LANES,
@@ -355,14 +316,13 @@ void ingot_multiply_tiled_amx(
   _Static_assert(
       2 * CODES + 4 * (2 * SCALES + SUMS) + 2 * sizeof(ingot_dots) <= INGOT_MULTIPLY_SCRATCH,
       "does not fit in the scratch memory");
+  uint8_t *const codes = scratch;
+  float *const scales = (float *)(codes + 2 * CODES);
+  ingot_dots *const dots = (ingot_dots *)(scales + 2 * SCALES);
   const int is_whole = ingot_is_exact(w) || w->group > INGOT_TILE_COLUMNS;
-  ingot_shape_tiles(is_whole ? INGOT_TILE_COLUMNS : w->group);
+  ingot_shape_tiles(is_whole ? INGOT_TILE_COLUMNS : w->group, 16);
   for (int64_t token = 0; token < x->tokens; token += SWEEP_TOKENS) {
     const int64_t left = x->tokens - token, count = left < SWEEP_TOKENS ? left : SWEEP_TOKENS;
-    const int is_stream = x->tokens <= STREAM_TOKENS;
-    uint8_t *const codes = scratch;
-    float *const scales = (float *)(codes + 2 * CODES);
-    ingot_dots *const dots = (ingot_dots *)(scales + 2 * SCALES);
     ingot_sweep s = {
         .w = w,
         .x = x,
@@ -370,17 +330,26 @@ void ingot_multiply_tiled_amx(
         .end_tile = end,
         .first_token = token,
         .end_token = token + count,
-        .is_stream = is_stream,
-        .tiles = is_stream ? 2 : SWEEP_TILES,
-        .columns = is_stream ? INGOT_BLOCK : SWEEP_COLUMNS,
         .group_shift = __builtin_ctz((unsigned)w->group),
-        .codes = {codes, count <= 16 ? codes : codes + CODES},
+        .codes = {codes, codes + CODES},
         .scales = {scales, scales + SCALES},
         .dots = dots,
         .sums = (float *)(dots + 2),
         .sums_stride = (count + 15) / 16 * 16 * INGOT_LANES};
-    ingot_sweep_run(&s, is_stream ? STREAM_AHEAD / ingot_code_bytes(w, INGOT_BLOCK) : 1, out);
+    ingot_sweep_run(&s, out);
   }
+}
+
+void ingot_multiply_tiled_amx(
+    const ingot_tiled *w, const ingot_activations *x, int64_t first, int64_t end, float *out,
+    void *scratch) {
+  if (x->order == INGOT_BY_QUAD) {
+    ingot_multiply_tiled_avx512vnni(w, x, first, end, out, scratch);
+    return;
+  }
+  if (x->tokens <= 0 || first >= end) return;
+  if (ingot_is_stream(w, x)) ingot_multiply_stream(w, x, first, end, out, scratch);
+  else ingot_multiply_sweeps(w, x, first, end, out, scratch);
   // Clean tile state makes context switches cheap again.
   _tile_release();
 }
@@ -394,7 +363,7 @@ int32_t ingot_amx_permitted(void) {
 int64_t ingot_int8_dot_rate_amx(int64_t iterations) {
   static const int8_t ones[1024] __attribute__((aligned(64))) = {1};
   int32_t result[256];
-  ingot_shape_tiles(64);
+  ingot_shape_tiles(64, 16);
   _tile_zero(0);
   _tile_zero(1);
   _tile_zero(2);

@@ -135,7 +135,7 @@ void ingot_multiply_bf16_amx(
     const uint16_t *x, int64_t tokens, float *out, void *scratch) {
   uint16_t *panel = scratch;
   float *sums = (float *)(panel + BF16_PANEL);
-  ingot_shape_tiles(INGOT_TILE_COLUMNS);
+  ingot_shape_tiles(INGOT_TILE_COLUMNS, 16);
   for (int64_t from = 0; from < tokens; from += BF16_TOKENS) {
     const int64_t left = tokens - from, count = left < BF16_TOKENS ? left : BF16_TOKENS;
     const uint16_t *part =

@@ -7,20 +7,48 @@ INGOT_INLINE int64_t ingot_plane_columns(int64_t columns) {
   return (columns + INGOT_TILE_COLUMNS - 1) / INGOT_TILE_COLUMNS * INGOT_TILE_COLUMNS;
 }
 
-/// The scales of one group in both halves of each row's 32 bits.
-INGOT_INLINE __m512i ingot_paired_scales(const uint8_t *tile, int64_t index) {
-  const __m512i scales = ingot_integer_scales(tile, index);
-  return _mm512_or_si512(
-      _mm512_slli_epi32(scales, 16), _mm512_and_si512(scales, _mm512_set1_epi32(0xFFFF)));
+/// What turns the nibbles of four groups into two planes.
+typedef struct ingot_plane_scales {
+  /// A byte for each row of each group: the size of its scale, and 16 where it is negative.
+  __m512i sizes, signs;
+} ingot_plane_scales;
+
+/// The 16 levels and the same negated, twice; no level is −128.
+INGOT_INLINE __m512i ingot_signed_levels(const ingot_tiled *w) {
+  const __m128i levels = _mm_loadu_si128((const void *)w->payload);
+  const __m256i both = _mm256_inserti128_si256(
+      _mm256_castsi128_si256(levels), _mm_sub_epi8(_mm_setzero_si128(), levels), 1);
+  return _mm512_broadcast_i64x4(both);
 }
 
-/// 64 levels times their scales, split in bytes.
+/// The scales of four groups, in units of 2^-19 (`ingot_s1e2m5_to_integer`).
+INGOT_INLINE ingot_plane_scales ingot_read_plane_scales(const uint8_t *scales) {
+  // Below 64 a code without its sign is its own size; above, of 64 + i it is 64 + 2 · i, and from
+  // 96 + i on 128 + 4 · i.
+  uint8_t large[64];
+  for (int i = 0; i < 32; i++) {
+    large[i] = (uint8_t)(64 + 2 * i);
+    large[32 + i] = (uint8_t)(128 + 4 * i);
+  }
+  const __m512i codes = _mm512_loadu_si512(scales);
+  const __mmask64 is_large = _mm512_test_epi8_mask(codes, _mm512_set1_epi8(64));
+  const ingot_plane_scales read = {
+      _mm512_mask_permutexvar_epi8(
+          _mm512_and_si512(codes, _mm512_set1_epi8(63)), is_large, codes,
+          _mm512_loadu_si512(large)),
+      _mm512_and_si512(_mm512_srli_epi16(codes, 3), _mm512_set1_epi8(16))};
+  return read;
+}
+
+/// 64 levels (as indexes of `ingot_signed_levels`) times their scales, split in bytes.
 INGOT_INLINE void ingot_split_products(
-    __m512i levels, __m512i scales, uint8_t *high, uint8_t *low) {
+    __m512i index, __m512i table, __m512i even_scales, __m512i odd_scales, uint8_t *high,
+    uint8_t *low) {
   const __m512i low_bytes = _mm512_set1_epi16(0x00FF);
-  const __m512i odd = _mm512_mullo_epi16(_mm512_srai_epi16(levels, 8), scales);
-  const __m512i even =
-      _mm512_mullo_epi16(_mm512_srai_epi16(_mm512_slli_epi16(levels, 8), 8), scales);
+  const __m512i levels = _mm512_permutexvar_epi8(index, table);
+  // The other byte of each pair has the scale 0.
+  const __m512i even = _mm512_maddubs_epi16(even_scales, levels);
+  const __m512i odd = _mm512_maddubs_epi16(odd_scales, levels);
   // The second operand where `low_bytes` is set, elsewhere the third.
   enum { SELECT = 0xCA };
   _mm512_store_si512(
@@ -29,33 +57,86 @@ INGOT_INLINE void ingot_split_products(
       low, _mm512_ternarylogic_epi32(low_bytes, even, _mm512_slli_epi16(odd, 8), SELECT));
 }
 
-/// Unpacks `columns` columns (whole groups) of one tile from `first_column` to both planes,
-/// `[column / 4][16 rows][column % 4]` each.
+/// Unpacks four groups of one tile to both planes, `[column / 4][16 rows][column % 4]` each; no level is
+/// −128.
+INGOT_INLINE void ingot_unpack_plane_groups(
+    const uint8_t *packed, const uint8_t *scales, __m512i table, uint8_t *high,
+    uint8_t *low) {
+  enum { FAR = 16 * INGOT_LANES / 2 };
+  const __m512i nibble = _mm512_set1_epi8(15);
+  const ingot_plane_scales all = ingot_read_plane_scales(scales);
+  INGOT_UNROLL
+  for (int g = 0; g < 4; g++) {
+    // A row's byte in each of its four places.
+    __m512i rows = _mm512_add_epi32(
+        _mm512_mullo_epi32(
+            _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
+            _mm512_set1_epi32(0x01010101)),
+        _mm512_set1_epi8((char)(16 * g)));
+    // Clang takes very long over permutations that it knows.
+    __asm__("" : "+v"(rows));
+    const __m512i even_scales =
+        _mm512_maskz_permutexvar_epi8(0x5555555555555555, rows, all.sizes);
+    const __m512i odd_scales = _mm512_slli_epi16(even_scales, 8);
+    const __m512i signs = _mm512_permutexvar_epi8(rows, all.signs);
+    // (a & b) | c
+    enum { MASKED_OR = 0xEA };
+    INGOT_UNROLL
+    for (int i = 0; i < FAR; i += 64) {
+      const int at = 2 * FAR * g + i;
+      const __m512i both = _mm512_loadu_si512(packed + FAR * g + i);
+      ingot_split_products(
+          _mm512_ternarylogic_epi32(both, nibble, signs, MASKED_OR), table, even_scales,
+          odd_scales, high + at, low + at);
+      ingot_split_products(
+          _mm512_ternarylogic_epi32(_mm512_srli_epi16(both, 4), nibble, signs, MASKED_OR), table,
+          even_scales, odd_scales, high + at + FAR, low + at + FAR);
+    }
+  }
+}
+
+/// Whether a negated level may not fit in a byte; our own files have none such.
+INGOT_INLINE int ingot_has_lowest_level(const ingot_tiled *w) {
+  const __m128i levels = _mm_loadu_si128((const void *)w->payload);
+  return _mm_movemask_epi8(_mm_cmpeq_epi8(levels, _mm_set1_epi8(-128))) != 0;
+}
+
+/// Unpacks one group, whatever its levels.
+static void ingot_unpack_plane_group_plainly(
+    const ingot_tiled *w, const uint8_t *packed, const uint8_t *scales, uint8_t *high,
+    uint8_t *low) {
+  for (int i = 0; i < 16 * INGOT_LANES; i++) {
+    const int half = i / (8 * INGOT_LANES), row = i / 4 % INGOT_LANES;
+    const uint8_t nibble = packed[i % (8 * INGOT_LANES)] >> 4 * half & 15;
+    const int product = (int8_t)w->payload[nibble] * ingot_s1e2m5_to_integer(scales[row]);
+    high[i] = (uint8_t)(product >> 8);
+    low[i] = (uint8_t)product;
+  }
+}
+
+/// Unpacks `columns` columns (whole groups) of one tile from `first_column`, zeros after them up to a
+/// whole tile register.
 static void ingot_unpack_planes(
     const ingot_tiled *w, const uint8_t *tile, int64_t first_column, int64_t columns,
     uint8_t *high, uint8_t *low) {
-  enum { group = 16, far = group * INGOT_LANES / 2 };
-  const uint8_t *p = tile + w->code_offset + ingot_code_bytes(w, first_column);
-  const __m512i table = ingot_nibble_bytes(w, 0), nibble = _mm512_set1_epi8(15);
-  int64_t index = first_column / group;
-  for (int64_t column = 0; column < columns; column += group, index++) {
-    const __m512i scales = ingot_paired_scales(tile, index);
-    INGOT_UNROLL
-    for (int i = 0; i < far; i += 64, p += 64, high += 64, low += 64) {
-      const __m512i both = _mm512_loadu_si512(p);
-      _mm_prefetch((const char *)p + 1024, _MM_HINT_T0);
-      const __m512i a = _mm512_shuffle_epi8(table, _mm512_and_si512(both, nibble));
-      const __m512i b =
-          _mm512_shuffle_epi8(table, _mm512_and_si512(_mm512_srli_epi16(both, 4), nibble));
-      ingot_split_products(a, scales, high, low);
-      ingot_split_products(b, scales, high + far, low + far);
+  const uint8_t *packed = tile + w->code_offset + ingot_code_bytes(w, first_column);
+  const uint8_t *scales = tile + first_column;
+  const __m512i table = ingot_signed_levels(w);
+  const int is_plain = ingot_has_lowest_level(w);
+  for (int64_t column = 0; column < columns; column += INGOT_TILE_COLUMNS) {
+    const int64_t left = (columns - column) / 16, groups = left < 4 ? left : 4;
+    for (int i = 0; i < 8; i++) _mm_prefetch((const char *)packed + 1024 + 64 * i, _MM_HINT_T0);
+    if (groups == 4 && !is_plain) {
+      ingot_unpack_plane_groups(packed, scales, table, high, low);
+    } else {
+      memset(high, 0, INGOT_TILE_BYTES);
+      memset(low, 0, INGOT_TILE_BYTES);
+      for (int64_t g = 0; g < groups; g++)
+        ingot_unpack_plane_group_plainly(
+            w, packed + 128 * g, scales + 16 * g, high + 256 * g, low + 256 * g);
     }
-    high += far, low += far;
+    packed += 512, scales += 64, high += INGOT_TILE_BYTES, low += INGOT_TILE_BYTES;
   }
-  const size_t rest = (size_t)(ingot_plane_columns(columns) - columns) * INGOT_LANES;
-  if (rest == 0) return;
-  memset(high, 0, rest);
-  memset(low, 0, rest);
 }
 
 /// One square of planes: 32 tokens × 16 rows, which loads less, or 16 tokens × 32 rows where tokens are
@@ -89,7 +170,8 @@ INGOT_INLINE void ingot_finish_planes(
   }
 }
 
-/// Both planes of `now`, `steps` times 64 columns, while `before` (if any) is finished.
+/// Both planes of `now`, `steps` times 64 columns, while `before` (if any) is finished. One register
+/// for all weights: there are few to rename.
 INGOT_INLINE void ingot_planes_step(
     const ingot_plane_square *now, ingot_dots dots, const ingot_plane_square *before,
     ingot_dots dots_before, int steps, int is_tall) {
@@ -102,29 +184,23 @@ INGOT_INLINE void ingot_planes_step(
     _tile_loadd(6, now->high[0] + at, 64);
     _tile_dpbssd(0, 4, 6);
     ingot_finish_planes(before, dots_before, 0, left, rows);
-    if (k == 0) _tile_zero(1);
-    _tile_loadd(7, now->low[0] + at, 64);
-    _tile_dpbsud(1, 4, 7);
+    if (k == 0) _tile_zero(2);
+    if (is_tall) _tile_loadd(5, now->tokens[1] + at, INGOT_TILE_COLUMNS);
+    else _tile_loadd(6, now->high[1] + at, 64);
+    if (is_tall) _tile_dpbssd(2, 5, 6);
+    else _tile_dpbssd(2, 4, 6);
     if (is_last) _tile_stored(0, dots[0][0], 64);
     ingot_finish_planes(before, dots_before, 0, left + rows, rows);
-    if (k == 0) _tile_zero(2);
-    if (is_tall) {
-      _tile_loadd(5, now->tokens[1] + at, INGOT_TILE_COLUMNS);
-      _tile_dpbssd(2, 5, 6);
-    } else {
-      _tile_loadd(6, now->high[1] + at, 64);
-      _tile_dpbssd(2, 4, 6);
-    }
-    if (is_last) _tile_stored(1, dots[1][0], 64);
+    if (k == 0) _tile_zero(1);
+    _tile_loadd(6, now->low[0] + at, 64);
+    _tile_dpbsud(1, 4, 6);
+    if (is_last) _tile_stored(2, dots[0][1], 64);
     ingot_finish_planes(before, dots_before, 1, left, rows);
     if (k == 0) _tile_zero(3);
-    if (is_tall) {
-      _tile_dpbsud(3, 5, 7);
-    } else {
-      _tile_loadd(7, now->low[1] + at, 64);
-      _tile_dpbsud(3, 4, 7);
-    }
-    if (is_last) _tile_stored(2, dots[0][1], 64);
+    if (!is_tall) _tile_loadd(6, now->low[1] + at, 64);
+    if (is_tall) _tile_dpbsud(3, 5, 6);
+    else _tile_dpbsud(3, 4, 6);
+    if (is_last) _tile_stored(1, dots[1][0], 64);
     ingot_finish_planes(before, dots_before, 1, left + rows, rows);
     if (is_last) _tile_stored(3, dots[1][1], 64);
   }

@@ -8,13 +8,6 @@
 /// Dot products of one square: `[group][weight tile][16 tokens][16 rows]`.
 typedef int32_t ingot_dots[INGOT_BLOCK / 32][2][16][16];
 
-/// Cache lines of two tiles' codes to be fetched while a square is multiplied: all at once they would
-/// hold up its own loads.
-typedef struct ingot_ahead {
-  const char *from[2];
-  int64_t lines;
-} ingot_ahead;
-
 typedef struct ingot_square {
   /// Codes of two weight tiles, `[column / 4][16 rows][column % 4]`.
   const uint8_t *codes[2];
@@ -26,17 +19,7 @@ typedef struct ingot_square {
   /// Sums of each weight tile, `[token][16 rows]`.
   float *sums[2];
   int64_t groups;
-  ingot_ahead ahead;
 } ingot_square;
-
-/// Fetches share `share` of `shares`, a power of two, to the first-level cache.
-INGOT_INLINE void ingot_fetch_share(const ingot_ahead *ahead, int64_t share, int64_t shares) {
-  const int64_t end = ahead->lines * (share + 1) / shares;
-  for (int64_t i = ahead->lines * share / shares; i < end; i++) {
-    _mm_prefetch(ahead->from[0] + 64 * i, _MM_HINT_T0);
-    _mm_prefetch(ahead->from[1] + 64 * i, _MM_HINT_T0);
-  }
-}
 
 /// Tokens [first, first + count) of one tile: float(dot) · scale summed over the groups, then
 /// · token scale onto the sums.
@@ -100,13 +83,11 @@ INGOT_INLINE void ingot_square_step(
       _tile_loadd(4, now->tokens + ingot_token_offset(column), INGOT_TILE_COLUMNS);
       _tile_loadd(6, now->codes[0] + column * INGOT_LANES, 64);
       _tile_dpbssd(0, 4, 6);
-      ingot_fetch_share(&now->ahead, share, shares);
       ingot_finish_share(before, dots_before, share++, shares, groups);
       if (k == 0) _tile_zero(1);
-      _tile_loadd(7, now->codes[1] + column * INGOT_LANES, 64);
-      _tile_dpbssd(1, 4, 7);
+      _tile_loadd(6, now->codes[1] + column * INGOT_LANES, 64);
+      _tile_dpbssd(1, 4, 6);
       if (is_last) _tile_stored(0, dots[g][0], 64);
-      ingot_fetch_share(&now->ahead, share, shares);
       ingot_finish_share(before, dots_before, share++, shares, groups);
       if (is_last) _tile_stored(1, dots[g][1], 64);
     }
@@ -123,8 +104,8 @@ static void ingot_square_products(const ingot_square *now, ingot_dots dots, int6
       _tile_loadd(4, now->tokens + ingot_token_offset(column), INGOT_TILE_COLUMNS);
       _tile_loadd(6, now->codes[0] + column * INGOT_LANES, 64);
       _tile_dpbssd(0, 4, 6);
-      _tile_loadd(7, now->codes[1] + column * INGOT_LANES, 64);
-      _tile_dpbssd(1, 4, 7);
+      _tile_loadd(6, now->codes[1] + column * INGOT_LANES, 64);
+      _tile_dpbssd(1, 4, 6);
     }
     _tile_stored(0, dots[g][0], 64);
     _tile_stored(1, dots[g][1], 64);

@@ -16,13 +16,13 @@ typedef struct __attribute__((aligned(64))) tile_shapes {
   uint8_t rows[16];
 } tile_shapes;
 
-/// Registers: 0…3 sums, 4 and 5 activations (16 tokens of `depth` bytes), 6 and 7 weights.
-INGOT_INLINE void ingot_shape_tiles(int64_t depth) {
+/// Registers: 0…3 sums, 4 and 5 activations (`tokens` ≤ 16 of `depth` bytes), 6 and 7 weights.
+INGOT_INLINE void ingot_shape_tiles(int64_t depth, int64_t tokens) {
   tile_shapes shapes;
   memset(&shapes, 0, sizeof shapes);
   shapes.palette = 1;
   for (int i = 0; i < 8; i++) {
-    shapes.rows[i] = (uint8_t)(i < 6 ? 16 : depth / 4);
+    shapes.rows[i] = (uint8_t)(i < 6 ? tokens : depth / 4);
     shapes.row_bytes[i] = (uint16_t)(i == 4 || i == 5 ? depth : 64);
   }
   _tile_loadconfig(&shapes);

@@ -48,9 +48,12 @@ static int32_t ingot_has_feature(int bit) {
   return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> bit & 1);
 }
 
+/// Every processor with AMX has the two sets for permutations and bits of bytes as well.
 static int32_t ingot_has_amx(void) {
   enum { TILE = 24, INT8 = 25 };
-  return ingot_has_feature(TILE) && ingot_has_feature(INT8) && ingot_amx_permitted();
+  return ingot_has_feature(TILE) && ingot_has_feature(INT8)
+         && __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("gfni")
+         && ingot_amx_permitted();
 }
 
 static void ingot_fill_amx(void) {

@@ -1,0 +1,359 @@
+// Up to 64 tokens: weights come straight from memory, two tiles and one block of columns at a time.
+// While the tile unit multiplies a share of them, the vector unit turns the products of the block before
+// into floats and unpacks a share that follows. Small shares in turn: neither unit sees far enough ahead
+// to find its own work behind much of the other's. Included below a target attribute.
+
+enum {
+  /// Up to here the activations of one block of columns stay in the first-level cache.
+  STREAM_TOKENS = 64,
+  /// Blocks on their way from memory, after the one that follows.
+  STREAM_AHEAD = 2,
+  /// Most products of a block and 16 tokens.
+  STREAM_DOTS = INGOT_BLOCK / 32 * 2 * INGOT_LANES * INGOT_LANES
+};
+
+typedef struct ingot_stream {
+  const ingot_tiled *w;
+  const ingot_activations *x;
+  int64_t end_tile;
+  /// Unpacked codes (`ingot_share_offset`) of two blocks used in turn, of one if not `is_long`.
+  uint8_t *codes[2];
+  /// Products of two squares used in turn, `[group or plane][tile][token][16 rows]`.
+  int32_t *dots[2];
+  /// `[16 tokens of all][tile][token][16 rows]`
+  float *sums;
+} ingot_stream;
+
+/// One block of up to 16 tokens × two tiles.
+typedef struct ingot_stream_square {
+  /// Unpacked codes, and mapped codes of int8.
+  const uint8_t *codes;
+  const uint8_t *mapped[2];
+  /// `[column / 64][16 tokens][64 columns]`
+  const int8_t *tokens;
+  int32_t *dots;
+} ingot_stream_square;
+
+/// Products of a square that are to be added to the sums.
+typedef struct ingot_stream_products {
+  const int32_t *dots;
+  /// Where each tile's scales start, and which group is the first.
+  const uint8_t *scales[2];
+  int64_t group;
+  const float *token_scales;
+  float *sums;
+} ingot_stream_products;
+
+/// Scales of two tiles' groups in one block.
+typedef __m512 ingot_stream_scales[2][INGOT_BLOCK / 32];
+
+INGOT_INLINE void ingot_stream_read_scales(
+    const ingot_stream *s, const ingot_stream_products *products, ingot_form form,
+    ingot_stream_scales scales) {
+  if (form.is_exact) return;
+  INGOT_UNROLL
+  for (int g = 0; g < form.groups; g++) {
+    scales[0][g] = ingot_scales(s->w, products->scales[0], products->group + g, 0);
+    scales[1][g] = ingot_scales(s->w, products->scales[1], products->group + g, 0);
+  }
+}
+
+/// Multiplies a share in the tile registers: sums in 0 and 1, activations in 4 and 5, weights in 6.
+INGOT_INLINE void ingot_stream_multiply(
+    const ingot_stream_square *now, ingot_form form, ingot_share share) {
+  const int is_deep = ingot_is_deep(form), column = INGOT_BLOCK / ingot_steps(form) * share.step;
+  const uint8_t *const codes = form.kind == INGOT_INT8
+                                   ? now->mapped[share.tile] + column * INGOT_LANES
+                                   : now->codes + ingot_share_offset(form, share);
+  const int8_t *const tokens = now->tokens + ingot_token_offset(column);
+  const int is_second = is_deep && share.step == 1;
+  if (share.tile == 0) {
+    if (is_second) _tile_loadd(5, tokens, INGOT_TILE_COLUMNS);
+    else _tile_loadd(4, tokens, INGOT_TILE_COLUMNS);
+  }
+  _tile_loadd(6, codes, 64);
+  if (is_second) {
+    _tile_dpbssd(0, 5, 6);
+  } else {
+    _tile_zero(0);
+    _tile_dpbssd(0, 4, 6);
+  }
+  if (!form.is_exact) return;
+  _tile_loadd(6, codes + STREAM_CODES, 64);
+  if (is_second) {
+    _tile_dpbsud(1, 5, 6);
+  } else {
+    _tile_zero(1);
+    _tile_dpbsud(1, 4, 6);
+  }
+}
+
+/// Products that are complete with this share to memory.
+INGOT_INLINE void ingot_stream_store(
+    const ingot_stream_square *now, ingot_form form, ingot_share share) {
+  const int size = form.tokens * INGOT_LANES;
+  if (!ingot_is_deep(form)) {
+    _tile_stored(0, now->dots + (2 * share.step + share.tile) * size, 64);
+  } else if (share.step == 1) {
+    _tile_stored(0, now->dots + share.tile * size, 64);
+    if (form.is_exact) _tile_stored(1, now->dots + (2 + share.tile) * size, 64);
+  }
+}
+
+/// One token's sum over a block, before its own scale; `dots` at its first group or plane.
+INGOT_INLINE __m512 ingot_stream_sum(
+    const int32_t *dots, const __m512 *scales, ingot_form form) {
+  const int size = 2 * form.tokens * INGOT_LANES;
+  if (form.is_exact)
+    return _mm512_cvtepi32_ps(_mm512_add_epi32(
+        _mm512_slli_epi32(_mm512_load_si512(dots), 8), _mm512_load_si512(dots + size)));
+  // The first product equals an FMA onto zero: the sign of a zero is lost in the sum.
+  __m512 sum = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_load_si512(dots)), scales[0]);
+  INGOT_UNROLL
+  for (int g = 1; g < form.groups; g++)
+    sum = _mm512_fmadd_ps(
+        _mm512_cvtepi32_ps(_mm512_load_si512(dots + g * size)), scales[g], sum);
+  return sum;
+}
+
+/// Adds share `share` of `shares` of a square's products to `totals`, `[tile][token]`, or to the sums
+/// in memory.
+INGOT_INLINE void ingot_stream_finish(
+    const ingot_stream_products *products, ingot_form form, ingot_stream_scales scales, int share,
+    int shares, __m512 *totals) {
+  const int count = 2 * form.tokens / shares;
+  INGOT_UNROLL
+  for (int i = share * count; i < (share + 1) * count; i++) {
+    const __m512 sum = ingot_stream_sum(
+        products->dots + i * INGOT_LANES, scales[i / form.tokens], form);
+    const __m512 scale = _mm512_set1_ps(products->token_scales[i % form.tokens]);
+    if (form.tokens == 8) {
+      totals[i] = _mm512_fmadd_ps(sum, scale, totals[i]);
+    } else {
+      float *const to = products->sums + i * INGOT_LANES;
+      _mm512_store_ps(to, _mm512_fmadd_ps(sum, scale, _mm512_load_ps(to)));
+    }
+  }
+}
+
+/// Multiplies the block that is unpacked already by more tokens.
+INGOT_INLINE void ingot_stream_more(
+    const ingot_stream *s, const ingot_stream_square *now, const ingot_stream_products *before,
+    ingot_form form) {
+  const int shares = 2 * ingot_steps(form);
+  ingot_stream_scales scales;
+  ingot_stream_read_scales(s, before, form, scales);
+  INGOT_UNROLL
+  for (int i = 0; i < shares; i++) {
+    const ingot_share share = ingot_share_at(form, i);
+    ingot_stream_multiply(now, form, share);
+    ingot_stream_finish(before, form, scales, i, shares, 0);
+    ingot_stream_store(now, form, share);
+  }
+}
+
+typedef void ingot_stream_more_function(
+    const ingot_stream *s, const ingot_stream_square *now, const ingot_stream_products *before);
+
+/// Two tiles' blocks; in a matrix that ends with one tile, twice the same.
+typedef struct ingot_stream_pair {
+  ingot_packed of[2];
+} ingot_stream_pair;
+
+/// The first blocks of a pair of tiles, or of the last tiles.
+INGOT_INLINE ingot_stream_pair ingot_stream_pair_at(const ingot_stream *s, int64_t tile) {
+  ingot_stream_pair pair;
+  for (int i = 0; i < 2; i++) {
+    const int64_t at = tile + i < s->end_tile ? tile + i : s->end_tile - 1;
+    const uint8_t *const bytes = ingot_tile(s->w, at);
+    pair.of[i] = (ingot_packed){bytes, bytes + s->w->code_offset, 0};
+  }
+  return pair;
+}
+
+/// Fetches a share of the scales of two tiles, as many shares as there are blocks.
+INGOT_INLINE void ingot_stream_fetch_scales(
+    const ingot_stream *s, const ingot_stream_pair *pair, int64_t share, int64_t shares) {
+  const int64_t lines = s->w->code_offset / 64;
+  for (int64_t i = lines * share / shares; i < lines * (share + 1) / shares; i++) {
+    _mm_prefetch((const char *)pair->of[0].tile + 64 * i, _MM_HINT_T1);
+    _mm_prefetch((const char *)pair->of[1].tile + 64 * i, _MM_HINT_T1);
+  }
+}
+
+/// Writes the sums of a pair of tiles.
+static void ingot_stream_write(
+    const ingot_stream *s, int64_t tile, int64_t tokens_at_a_time, float *out) {
+  const int64_t rows = s->w->rows, tokens = s->x->tokens, row = tile * INGOT_LANES;
+  const int64_t end = (tile + 2 < s->end_tile ? tile + 2 : s->end_tile) * INGOT_LANES;
+  const float *sums = s->sums;
+  for (int64_t t = 0; t < tokens; t += 16, sums += 2 * tokens_at_a_time * INGOT_LANES)
+    ingot_write_sums(
+        sums, tokens_at_a_time * INGOT_LANES, row, end < rows ? end : rows,
+        tokens - t < 16 ? tokens - t : 16, ingot_row_factor(s->w), out + t * rows, rows);
+}
+
+/// All tiles from `first` on, in pairs.
+INGOT_INLINE void ingot_stream_run(
+    const ingot_stream *s, int64_t first, ingot_form form, ingot_stream_more_function *more,
+    float *out) {
+  static const uint8_t zeros[2 * 64] __attribute__((aligned(64))) = {0};
+  const ingot_tiled *const w = s->w;
+  const ingot_activations *const x = s->x;
+  const int shares = 2 * ingot_steps(form);
+  const int64_t blocks = w->columns / INGOT_BLOCK, bytes = ingot_packed_bytes(form);
+  const int64_t parts = form.is_long ? (x->tokens + 15) / 16 : 1;
+  const int64_t size = 2 * form.tokens * INGOT_LANES;
+  const __m512i levels = ingot_form_levels(w, form);
+  int64_t count = 0;
+  ingot_stream_pair now = ingot_stream_pair_at(s, first);
+  INGOT_UNROLL
+  for (int i = 0; i < (form.is_long ? shares : 2); i++) {
+    const ingot_share share = ingot_share_at(form, i);
+    ingot_unpack_share(w, &now.of[share.tile], form, levels, share, s->codes[0]);
+  }
+  for (int64_t tile = first; tile < s->end_tile; tile += 2) {
+    const ingot_stream_pair after = ingot_stream_pair_at(s, tile + 2);
+    const uint8_t *const scales_now[2] = {now.of[0].tile, now.of[1].tile};
+    const uint8_t *ahead[2] = {
+        now.of[0].codes + (1 + STREAM_AHEAD) * bytes, now.of[1].codes + (1 + STREAM_AHEAD) * bytes};
+    __m512 totals[16];
+    INGOT_UNROLL
+    for (int i = 0; i < 16; i++) totals[i] = _mm512_setzero_ps();
+    if (form.tokens != 8) memset(s->sums, 0, (size_t)(parts * size) * sizeof *s->sums);
+    // Before the first block nothing is pending: whatever lies in memory counts zero times.
+    ingot_stream_products before = {
+        s->dots[1], {zeros, zeros}, 0, (const float *)zeros, s->sums};
+    for (int64_t block = 0; block < blocks; block++) {
+      const int64_t parity = form.is_long ? count++ & 1 : 0;
+      uint8_t *const codes_next = s->codes[form.is_long ? 1 - parity : 0];
+      ingot_stream_square square = {
+          .codes = s->codes[parity],
+          .mapped = {now.of[0].codes, now.of[1].codes},
+          .tokens = x->codes + block * STREAM_CODES,
+          .dots = s->dots[block * parts & 1]};
+      ingot_stream_pair next = now;
+      if (block + 1 < blocks) {
+        for (int i = 0; i < 2; i++) next.of[i].codes += bytes, next.of[i].block++;
+      } else {
+        next = after;
+      }
+      for (int i = 0; i < 2; i++) {
+        if (block + 1 + STREAM_AHEAD == blocks) ahead[i] = after.of[i].codes;
+        ingot_stream_fetch_scales(s, &after, block, blocks);
+      }
+      ingot_stream_scales scales;
+      ingot_stream_read_scales(s, &before, form, scales);
+      INGOT_UNROLL
+      for (int i = 0; i < shares; i++) {
+        const ingot_share share = ingot_share_at(form, i), other = ingot_share_ahead(form, i);
+        ingot_stream_multiply(&square, form, share);
+        ingot_fetch_packed(ahead[share.tile], form, share.step);
+        ingot_unpack_share(
+            w, other.is_next ? &next.of[other.tile] : &now.of[other.tile], form, levels, other,
+            codes_next);
+        ingot_stream_finish(&before, form, scales, i, shares, totals);
+        ingot_stream_store(&square, form, share);
+      }
+      ahead[0] += bytes, ahead[1] += bytes;
+      before = (ingot_stream_products){
+          square.dots, {scales_now[0], scales_now[1]}, block * form.groups,
+          x->scales + block * x->padded_tokens, s->sums};
+      for (int64_t part = 1; part < parts; part++) {
+        square.tokens += 16 * x->token_stride;
+        square.dots = s->dots[(block * parts + part) & 1];
+        more(s, &square, &before);
+        before.dots = square.dots;
+        before.token_scales += 16;
+        before.sums += size;
+      }
+      now = next;
+    }
+    ingot_stream_scales scales;
+    ingot_stream_read_scales(s, &before, form, scales);
+    ingot_stream_finish(&before, form, scales, 0, 1, totals);
+    if (form.tokens == 8) {
+      INGOT_UNROLL
+      for (int i = 0; i < 16; i++) _mm512_store_ps(s->sums + i * INGOT_LANES, totals[i]);
+    }
+    ingot_stream_write(s, tile, form.tokens, out);
+  }
+}
+
+// One function for each form: with all of them in one, compilers keep fewer values in registers.
+
+#define INGOT_STREAM_FORM(name, kind, groups, is_exact) \
+  static __attribute__((noinline)) void ingot_stream_##name##_more( \
+      const ingot_stream *s, const ingot_stream_square *now, \
+      const ingot_stream_products *before) { \
+    ingot_stream_more(s, now, before, (ingot_form){kind, groups, is_exact, 16, 1}); \
+  } \
+  static __attribute__((noinline)) void ingot_stream_##name##_long( \
+      const ingot_stream *s, int64_t first, float *out) { \
+    ingot_stream_run( \
+        s, first, (ingot_form){kind, groups, is_exact, 16, 1}, ingot_stream_##name##_more, out); \
+  } \
+  static __attribute__((noinline)) void ingot_stream_##name##_16( \
+      const ingot_stream *s, int64_t first, float *out) { \
+    ingot_stream_run(s, first, (ingot_form){kind, groups, is_exact, 16, 0}, 0, out); \
+  } \
+  static __attribute__((noinline)) void ingot_stream_##name##_8( \
+      const ingot_stream *s, int64_t first, float *out) { \
+    ingot_stream_run(s, first, (ingot_form){kind, groups, is_exact, 8, 0}, 0, out); \
+  } \
+  static void ingot_stream_##name(const ingot_stream *s, int64_t first, float *out) { \
+    if (s->x->tokens <= 8) ingot_stream_##name##_8(s, first, out); \
+    else if (s->x->tokens <= 16) ingot_stream_##name##_16(s, first, out); \
+    else ingot_stream_##name##_long(s, first, out); \
+  }
+
+#define INGOT_STREAM_KIND(name, kind) \
+  INGOT_STREAM_FORM(name##_g32, kind, 4, 0) \
+  INGOT_STREAM_FORM(name##_g64, kind, 2, 0) \
+  INGOT_STREAM_FORM(name##_g128, kind, 1, 0) \
+  static void ingot_stream_##name(const ingot_stream *s, int64_t first, float *out) { \
+    if (s->w->group == 32) ingot_stream_##name##_g32(s, first, out); \
+    else if (s->w->group == 64) ingot_stream_##name##_g64(s, first, out); \
+    else ingot_stream_##name##_g128(s, first, out); \
+  }
+
+INGOT_STREAM_KIND(int8, INGOT_INT8)
+INGOT_STREAM_KIND(int6, INGOT_INT6)
+INGOT_STREAM_KIND(int4, INGOT_INT4)
+INGOT_STREAM_KIND(int4z, INGOT_INT4Z)
+INGOT_STREAM_KIND(cb4, INGOT_CB4)
+INGOT_STREAM_FORM(exact, INGOT_CB4, 8, 1)
+
+/// Whether a product is one for this kernel.
+static int ingot_is_stream(const ingot_tiled *w, const ingot_activations *x) {
+  return x->tokens <= STREAM_TOKENS && w->columns % INGOT_BLOCK == 0
+         && !(ingot_is_exact(w) && ingot_has_lowest_level(w));
+}
+
+static void ingot_multiply_stream(
+    const ingot_tiled *w, const ingot_activations *x, int64_t first, int64_t end, float *out,
+    void *scratch) {
+  uint8_t *const codes = scratch;
+  int32_t *const dots = (int32_t *)(codes + 8 * STREAM_CODES);
+  const ingot_stream s = {
+      w, x, end, {codes, codes + 4 * STREAM_CODES}, {dots, dots + STREAM_DOTS},
+      (float *)(dots + 2 * STREAM_DOTS)};
+  _Static_assert(
+      8 * STREAM_CODES + 4 * (2 * STREAM_DOTS + 2 * STREAM_TOKENS * INGOT_LANES)
+          <= INGOT_MULTIPLY_SCRATCH,
+      "does not fit in the scratch memory");
+  ingot_shape_tiles(
+      ingot_is_exact(w) || w->group > INGOT_TILE_COLUMNS ? INGOT_TILE_COLUMNS : w->group,
+      x->tokens < 16 ? x->tokens : 16);
+  if (ingot_is_exact(w)) {
+    ingot_stream_exact(&s, first, out);
+    return;
+  }
+  switch (w->kind) {
+    case INGOT_INT8: ingot_stream_int8(&s, first, out); break;
+    case INGOT_INT6: ingot_stream_int6(&s, first, out); break;
+    case INGOT_INT4: ingot_stream_int4(&s, first, out); break;
+    case INGOT_INT4Z: ingot_stream_int4z(&s, first, out); break;
+    default: ingot_stream_cb4(&s, first, out);
+  }
+}
