@@ -22,25 +22,35 @@ INGOT_INLINE int ingot_is_deep(ingot_form form) { return form.is_exact || form.g
 /// Parts of a block that one tile register holds: whole groups, or 64 columns.
 INGOT_INLINE int ingot_steps(ingot_form form) { return ingot_is_deep(form) ? 2 : form.groups; }
 
-/// One step of one of two tiles; a block has `2 * ingot_steps` such shares of work.
+/// One step of one of two tiles, of exact sums one plane of it.
 typedef struct ingot_share {
-  int step, tile;
+  int step, tile, plane;
   /// Whether it is one of the block that follows.
   int is_next;
 } ingot_share;
 
+INGOT_INLINE int ingot_planes(ingot_form form) { return form.is_exact ? 2 : 1; }
+
+/// Shares of a block.
+INGOT_INLINE int ingot_shares(ingot_form form) {
+  return 2 * ingot_steps(form) * ingot_planes(form);
+}
+
 /// Both steps of a tile where they add up, which takes fewest tile registers (few of them are renamed);
 /// otherwise both tiles of a step, which share the activations.
 INGOT_INLINE ingot_share ingot_share_at(ingot_form form, int index) {
-  const int count = 2 * ingot_steps(form), is_next = index >= count, i = index % count;
-  if (ingot_is_deep(form)) return (ingot_share){i % 2, i / 2, is_next};
-  return (ingot_share){i / 2, i % 2, is_next};
+  const int count = ingot_shares(form), planes = ingot_planes(form);
+  const int plane = index % planes, i = index % count / planes, is_next = index >= count;
+  if (ingot_is_deep(form)) return (ingot_share){i % 2, i / 2, plane, is_next};
+  return (ingot_share){i / 2, i % 2, plane, is_next};
 }
 
-/// The share that is unpacked while share `index` is multiplied. Few shares ahead take little of the
-/// first-level cache, but all of a block must stay until the last token has met it.
+/// The share that is unpacked while share `index` is multiplied; of exact sums half of both planes. Two
+/// steps ahead take little of the first-level cache, but all of a block must stay until the last token
+/// has met it.
 INGOT_INLINE ingot_share ingot_share_ahead(ingot_form form, int index) {
-  return ingot_share_at(form, index + (form.is_long ? 2 * ingot_steps(form) : 2));
+  return ingot_share_at(
+      form, index + (form.is_long ? ingot_shares(form) : 2 * ingot_planes(form)));
 }
 
 /// Where a share's unpacked codes lie; loads from one are never just behind stores to another whose
@@ -162,8 +172,8 @@ INGOT_INLINE void ingot_unpack_share(
   if (form.is_exact)
     ingot_unpack_plane_groups(
         packed->codes + 8 * INGOT_TILE_COLUMNS * step,
-        packed->tile + INGOT_BLOCK * packed->block + INGOT_TILE_COLUMNS * step, levels, to,
-        to + STREAM_CODES);
+        packed->tile + INGOT_BLOCK * packed->block + INGOT_TILE_COLUMNS * step, 2 * share.plane,
+        2 * share.plane + 2, levels, to, to + STREAM_CODES);
   else if (form.kind == INGOT_INT6) ingot_unpack_six_bits(packed, form, step, to);
   else ingot_unpack_nibbles(w, packed, form, levels, step, to);
 }

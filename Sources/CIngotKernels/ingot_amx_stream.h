@@ -58,33 +58,33 @@ INGOT_INLINE void ingot_stream_read_scales(
   }
 }
 
-/// Multiplies a share in the tile registers: sums in 0 and 1, activations in 4 and 5, weights in 6.
-INGOT_INLINE void ingot_stream_multiply(
+/// Loads a share into the tile registers: activations in 4 and 5, weights in 6.
+INGOT_INLINE void ingot_stream_load(
     const ingot_stream_square *now, ingot_form form, ingot_share share) {
-  const int is_deep = ingot_is_deep(form), column = INGOT_BLOCK / ingot_steps(form) * share.step;
-  const uint8_t *const codes = form.kind == INGOT_INT8
-                                   ? now->mapped[share.tile] + column * INGOT_LANES
-                                   : now->codes + ingot_share_offset(form, share);
+  const int column = INGOT_BLOCK / ingot_steps(form) * share.step;
+  const uint8_t *const codes =
+      form.kind == INGOT_INT8
+          ? now->mapped[share.tile] + column * INGOT_LANES
+          : now->codes + ingot_share_offset(form, share) + share.plane * STREAM_CODES;
   const int8_t *const tokens = now->tokens + ingot_token_offset(column);
-  const int is_second = is_deep && share.step == 1;
-  if (share.tile == 0) {
-    if (is_second) _tile_loadd(5, tokens, INGOT_TILE_COLUMNS);
+  if (share.tile == 0 && share.plane == 0) {
+    if (ingot_is_deep(form) && share.step == 1) _tile_loadd(5, tokens, INGOT_TILE_COLUMNS);
     else _tile_loadd(4, tokens, INGOT_TILE_COLUMNS);
   }
   _tile_loadd(6, codes, 64);
-  if (is_second) {
-    _tile_dpbssd(0, 5, 6);
+}
+
+/// Multiplies it, sums in 0 and those of low planes in 1.
+INGOT_INLINE void ingot_stream_multiply(ingot_form form, ingot_share share) {
+  const int is_second = ingot_is_deep(form) && share.step == 1;
+  if (share.plane == 0) {
+    if (!is_second) _tile_zero(0);
+    if (is_second) _tile_dpbssd(0, 5, 6);
+    else _tile_dpbssd(0, 4, 6);
   } else {
-    _tile_zero(0);
-    _tile_dpbssd(0, 4, 6);
-  }
-  if (!form.is_exact) return;
-  _tile_loadd(6, codes + STREAM_CODES, 64);
-  if (is_second) {
-    _tile_dpbsud(1, 5, 6);
-  } else {
-    _tile_zero(1);
-    _tile_dpbsud(1, 4, 6);
+    if (!is_second) _tile_zero(1);
+    if (is_second) _tile_dpbsud(1, 5, 6);
+    else _tile_dpbsud(1, 4, 6);
   }
 }
 
@@ -94,9 +94,10 @@ INGOT_INLINE void ingot_stream_store(
   const int size = form.tokens * INGOT_LANES;
   if (!ingot_is_deep(form)) {
     _tile_stored(0, now->dots + (2 * share.step + share.tile) * size, 64);
-  } else if (share.step == 1) {
+  } else if (share.step == 1 && share.plane == 0) {
     _tile_stored(0, now->dots + share.tile * size, 64);
-    if (form.is_exact) _tile_stored(1, now->dots + (2 + share.tile) * size, 64);
+  } else if (share.step == 1) {
+    _tile_stored(1, now->dots + (2 + share.tile) * size, 64);
   }
 }
 
@@ -140,14 +141,15 @@ INGOT_INLINE void ingot_stream_finish(
 INGOT_INLINE void ingot_stream_more(
     const ingot_stream *s, const ingot_stream_square *now, const ingot_stream_products *before,
     ingot_form form) {
-  const int shares = 2 * ingot_steps(form);
+  const int shares = ingot_shares(form);
   ingot_stream_scales scales;
   ingot_stream_read_scales(s, before, form, scales);
   INGOT_UNROLL
   for (int i = 0; i < shares; i++) {
     const ingot_share share = ingot_share_at(form, i);
-    ingot_stream_multiply(now, form, share);
+    ingot_stream_load(now, form, share);
     ingot_stream_finish(before, form, scales, i, shares, 0);
+    ingot_stream_multiply(form, share);
     ingot_stream_store(now, form, share);
   }
 }
@@ -181,8 +183,8 @@ INGOT_INLINE void ingot_stream_fetch_scales(
   }
 }
 
-/// Writes the sums of a pair of tiles.
-static void ingot_stream_write(
+/// Writes the sums of the pair of tiles from `tile` on.
+static void ingot_stream_write_sums(
     const ingot_stream *s, int64_t tile, int64_t tokens_at_a_time, float *out) {
   const int64_t rows = s->w->rows, tokens = s->x->tokens, row = tile * INGOT_LANES;
   const int64_t end = (tile + 2 < s->end_tile ? tile + 2 : s->end_tile) * INGOT_LANES;
@@ -193,75 +195,88 @@ static void ingot_stream_write(
         tokens - t < 16 ? tokens - t : 16, ingot_row_factor(s->w), out + t * rows, rows);
 }
 
+INGOT_INLINE void ingot_stream_write(
+    const ingot_stream *s, int64_t tile, ingot_form form, const __m512 *totals, float *out) {
+  if (form.tokens == 8) {
+    INGOT_UNROLL
+    for (int i = 0; i < 16; i++) _mm512_store_ps(s->sums + i * INGOT_LANES, totals[i]);
+  }
+  ingot_stream_write_sums(s, tile, form.tokens, out);
+}
+
 /// All tiles from `first` on, in pairs.
 INGOT_INLINE void ingot_stream_run(
     const ingot_stream *s, int64_t first, ingot_form form, ingot_stream_more_function *more,
     float *out) {
-  static const uint8_t zeros[2 * 64] __attribute__((aligned(64))) = {0};
   const ingot_tiled *const w = s->w;
   const ingot_activations *const x = s->x;
-  const int shares = 2 * ingot_steps(form);
+  const int shares = ingot_shares(form);
   const int64_t blocks = w->columns / INGOT_BLOCK, bytes = ingot_packed_bytes(form);
   const int64_t parts = form.is_long ? (x->tokens + 15) / 16 : 1;
   const int64_t size = 2 * form.tokens * INGOT_LANES;
   const __m512i levels = ingot_form_levels(w, form);
-  int64_t count = 0;
   ingot_stream_pair now = ingot_stream_pair_at(s, first);
   INGOT_UNROLL
-  for (int i = 0; i < (form.is_long ? shares : 2); i++) {
+  for (int i = 0; i < (form.is_long ? shares : 2 * ingot_planes(form)); i++) {
     const ingot_share share = ingot_share_at(form, i);
     ingot_unpack_share(w, &now.of[share.tile], form, levels, share, s->codes[0]);
   }
+  __m512 totals[16];
+  INGOT_UNROLL
+  for (int i = 0; i < 16; i++) totals[i] = _mm512_setzero_ps();
+  // Before the first block nothing is pending; what lies in memory is added to sums that start later.
+  ingot_stream_products before = {
+      s->dots[0], {now.of[0].tile, now.of[1].tile}, 0, x->scales, s->sums};
+  int64_t count = 0;
   for (int64_t tile = first; tile < s->end_tile; tile += 2) {
     const ingot_stream_pair after = ingot_stream_pair_at(s, tile + 2);
-    const uint8_t *const scales_now[2] = {now.of[0].tile, now.of[1].tile};
     const uint8_t *ahead[2] = {
         now.of[0].codes + (1 + STREAM_AHEAD) * bytes, now.of[1].codes + (1 + STREAM_AHEAD) * bytes};
-    __m512 totals[16];
-    INGOT_UNROLL
-    for (int i = 0; i < 16; i++) totals[i] = _mm512_setzero_ps();
-    if (form.tokens != 8) memset(s->sums, 0, (size_t)(parts * size) * sizeof *s->sums);
-    // Before the first block nothing is pending: whatever lies in memory counts zero times.
-    ingot_stream_products before = {
-        s->dots[1], {zeros, zeros}, 0, (const float *)zeros, s->sums};
-    for (int64_t block = 0; block < blocks; block++) {
-      const int64_t parity = form.is_long ? count++ & 1 : 0;
+    for (int64_t block = 0; block < blocks; block++, count++) {
+      const int64_t parity = form.is_long ? count & 1 : 0;
       uint8_t *const codes_next = s->codes[form.is_long ? 1 - parity : 0];
       ingot_stream_square square = {
           .codes = s->codes[parity],
           .mapped = {now.of[0].codes, now.of[1].codes},
           .tokens = x->codes + block * STREAM_CODES,
-          .dots = s->dots[block * parts & 1]};
+          .dots = s->dots[count * parts & 1]};
       ingot_stream_pair next = now;
       if (block + 1 < blocks) {
         for (int i = 0; i < 2; i++) next.of[i].codes += bytes, next.of[i].block++;
       } else {
         next = after;
       }
-      for (int i = 0; i < 2; i++) {
+      for (int i = 0; i < 2; i++)
         if (block + 1 + STREAM_AHEAD == blocks) ahead[i] = after.of[i].codes;
-        ingot_stream_fetch_scales(s, &after, block, blocks);
-      }
+      ingot_stream_fetch_scales(s, &after, block, blocks);
       ingot_stream_scales scales;
       ingot_stream_read_scales(s, &before, form, scales);
       INGOT_UNROLL
       for (int i = 0; i < shares; i++) {
         const ingot_share share = ingot_share_at(form, i), other = ingot_share_ahead(form, i);
-        ingot_stream_multiply(&square, form, share);
-        ingot_fetch_packed(ahead[share.tile], form, share.step);
+        ingot_stream_load(&square, form, share);
+        ingot_stream_finish(&before, form, scales, i, shares, totals);
+        ingot_stream_multiply(form, share);
+        if (share.plane == 0) ingot_fetch_packed(ahead[share.tile], form, share.step);
         ingot_unpack_share(
             w, other.is_next ? &next.of[other.tile] : &now.of[other.tile], form, levels, other,
             codes_next);
-        ingot_stream_finish(&before, form, scales, i, shares, totals);
         ingot_stream_store(&square, form, share);
       }
       ahead[0] += bytes, ahead[1] += bytes;
+      if (block == 0) {
+        // The last block of the pair before has been added just now.
+        if (tile > first) ingot_stream_write(s, tile - 2, form, totals, out);
+        INGOT_UNROLL
+        for (int i = 0; i < 16; i++) totals[i] = _mm512_setzero_ps();
+        if (form.tokens != 8) memset(s->sums, 0, (size_t)(parts * size) * sizeof *s->sums);
+      }
       before = (ingot_stream_products){
-          square.dots, {scales_now[0], scales_now[1]}, block * form.groups,
+          square.dots, {now.of[0].tile, now.of[1].tile}, block * form.groups,
           x->scales + block * x->padded_tokens, s->sums};
       for (int64_t part = 1; part < parts; part++) {
         square.tokens += 16 * x->token_stride;
-        square.dots = s->dots[(block * parts + part) & 1];
+        square.dots = s->dots[(count * parts + part) & 1];
         more(s, &square, &before);
         before.dots = square.dots;
         before.token_scales += 16;
@@ -269,15 +284,11 @@ INGOT_INLINE void ingot_stream_run(
       }
       now = next;
     }
-    ingot_stream_scales scales;
-    ingot_stream_read_scales(s, &before, form, scales);
-    ingot_stream_finish(&before, form, scales, 0, 1, totals);
-    if (form.tokens == 8) {
-      INGOT_UNROLL
-      for (int i = 0; i < 16; i++) _mm512_store_ps(s->sums + i * INGOT_LANES, totals[i]);
-    }
-    ingot_stream_write(s, tile, form.tokens, out);
   }
+  ingot_stream_scales scales;
+  ingot_stream_read_scales(s, &before, form, scales);
+  ingot_stream_finish(&before, form, scales, 0, 1, totals);
+  ingot_stream_write(s, first + (s->end_tile - 1 - first) / 2 * 2, form, totals, out);
 }
 
 // One function for each form: with all of them in one, compilers keep fewer values in registers.
