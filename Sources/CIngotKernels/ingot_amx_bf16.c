@@ -92,9 +92,9 @@ INGOT_INLINE void ingot_bf16_square(
     _tile_dpbf16ps(0, 4, 6);
     _tile_loadd(7, right, 64);
     _tile_dpbf16ps(1, 4, 7);
-    _tile_loadd(5, x + BF16_TILE, 64);
-    _tile_dpbf16ps(0, 5, 6);
-    _tile_dpbf16ps(1, 5, 7);
+    _tile_loadd(4, x + BF16_TILE, 64);
+    _tile_dpbf16ps(0, 4, 6);
+    _tile_dpbf16ps(1, 4, 7);
     _tile_loadd(4, x + 2 * BF16_TILE, 64);
     _tile_dpbf16ps(0, 4, 6);
     _tile_dpbf16ps(1, 4, 7);
