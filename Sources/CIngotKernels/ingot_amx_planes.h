@@ -2,11 +2,6 @@
 // bits, 256 · high + low, with signed bytes in one plane and unsigned ones in another. Planes need no
 // groups: two products for 64 columns, however small the groups. Included below a target attribute.
 
-/// Columns of a plane are padded with zeros to whole tile registers.
-INGOT_INLINE int64_t ingot_plane_columns(int64_t columns) {
-  return (columns + INGOT_TILE_COLUMNS - 1) / INGOT_TILE_COLUMNS * INGOT_TILE_COLUMNS;
-}
-
 /// What turns the nibbles of four groups into two planes.
 typedef struct ingot_plane_scales {
   /// A byte for each row of each group: the size of its scale, and 16 where it is negative.
@@ -57,8 +52,8 @@ INGOT_INLINE void ingot_split_products(
       low, _mm512_ternarylogic_epi32(low_bytes, even, _mm512_slli_epi16(odd, 8), SELECT));
 }
 
-/// Unpacks groups [first, end) of four of one tile to both planes, `[column / 4][16 rows][column % 4]` each; no level is
-/// −128.
+/// Unpacks groups [first, end) of four of one tile to both planes, `[column / 4][16 rows][column % 4]`
+/// each; no level is −128.
 INGOT_INLINE void ingot_unpack_plane_groups(
     const uint8_t *packed, const uint8_t *scales, int first, int end, __m512i table, uint8_t *high,
     uint8_t *low) {

@@ -1,7 +1,8 @@
 // Up to 64 tokens: weights come straight from memory, two tiles and one block of columns at a time.
-// While the tile unit multiplies a share of them, the vector unit turns the products of the block before
-// into floats and unpacks a share that follows. Small shares in turn: neither unit sees far enough ahead
-// to find its own work behind much of the other's. Included below a target attribute.
+// While the tile unit multiplies a share of them, the vector unit turns the products of the block
+// before into floats and unpacks a share that follows. Small shares in turn, because a processor does
+// not look far enough ahead to find one unit's work behind much of the other's. Included below a target
+// attribute.
 
 enum {
   /// Up to here the activations of one block of columns stay in the first-level cache.
@@ -137,23 +138,6 @@ INGOT_INLINE void ingot_stream_finish(
   }
 }
 
-/// Multiplies the block that is unpacked already by more tokens.
-INGOT_INLINE void ingot_stream_more(
-    const ingot_stream *s, const ingot_stream_square *now, const ingot_stream_products *before,
-    ingot_form form) {
-  const int shares = ingot_shares(form);
-  ingot_stream_scales scales;
-  ingot_stream_read_scales(s, before, form, scales);
-  INGOT_UNROLL
-  for (int i = 0; i < shares; i++) {
-    const ingot_share share = ingot_share_at(form, i);
-    ingot_stream_load(now, form, share);
-    ingot_stream_finish(before, form, scales, i, shares, 0);
-    ingot_stream_multiply(form, share);
-    ingot_stream_store(now, form, share);
-  }
-}
-
 typedef void ingot_stream_more_function(
     const ingot_stream *s, const ingot_stream_square *now, const ingot_stream_products *before);
 
@@ -173,6 +157,19 @@ INGOT_INLINE ingot_stream_pair ingot_stream_pair_at(const ingot_stream *s, int64
   return pair;
 }
 
+/// The blocks after those of a pair; after the last, the first ones of `after`.
+INGOT_INLINE ingot_stream_pair ingot_stream_pair_after(
+    const ingot_stream *s, const ingot_stream_pair *pair, const ingot_stream_pair *after,
+    ingot_form form) {
+  ingot_stream_pair next = *pair;
+  if ((pair->of[0].block + 1) * INGOT_BLOCK == s->w->columns) return *after;
+  for (int i = 0; i < 2; i++) {
+    next.of[i].codes += ingot_packed_bytes(form);
+    next.of[i].block++;
+  }
+  return next;
+}
+
 /// Fetches a share of the scales of two tiles, as many shares as there are blocks.
 INGOT_INLINE void ingot_stream_fetch_scales(
     const ingot_stream *s, const ingot_stream_pair *pair, int64_t share, int64_t shares) {
@@ -180,6 +177,53 @@ INGOT_INLINE void ingot_stream_fetch_scales(
   for (int64_t i = lines * share / shares; i < lines * (share + 1) / shares; i++) {
     _mm_prefetch((const char *)pair->of[0].tile + 64 * i, _MM_HINT_T1);
     _mm_prefetch((const char *)pair->of[1].tile + 64 * i, _MM_HINT_T1);
+  }
+}
+
+/// What a block's kernel unpacks and fetches besides.
+typedef struct ingot_stream_supply {
+  ingot_stream_pair now, next;
+  /// Packed blocks that are to be fetched.
+  const uint8_t *ahead[2];
+  __m512i levels;
+  /// Where shares of the next block are unpacked to.
+  uint8_t *codes;
+} ingot_stream_supply;
+
+/// Multiplies a block of up to 16 tokens while the one before is finished and more is unpacked.
+INGOT_INLINE void ingot_stream_block(
+    const ingot_stream *s, const ingot_stream_square *now, const ingot_stream_products *before,
+    const ingot_stream_supply *supply, ingot_form form, __m512 *totals) {
+  const int shares = ingot_shares(form);
+  ingot_stream_scales scales;
+  ingot_stream_read_scales(s, before, form, scales);
+  INGOT_UNROLL
+  for (int i = 0; i < shares; i++) {
+    const ingot_share share = ingot_share_at(form, i), other = ingot_share_ahead(form, i);
+    ingot_stream_load(now, form, share);
+    ingot_stream_finish(before, form, scales, i, shares, totals);
+    ingot_stream_multiply(form, share);
+    if (share.plane == 0) ingot_fetch_packed(supply->ahead[share.tile], form, share.step);
+    const ingot_stream_pair *const from = other.is_next ? &supply->next : &supply->now;
+    ingot_unpack_share(s->w, &from->of[other.tile], form, supply->levels, other, supply->codes);
+    ingot_stream_store(now, form, share);
+  }
+}
+
+/// Multiplies the block that is unpacked already by more tokens.
+INGOT_INLINE void ingot_stream_more(
+    const ingot_stream *s, const ingot_stream_square *now, const ingot_stream_products *before,
+    ingot_form form) {
+  const int shares = ingot_shares(form);
+  ingot_stream_scales scales;
+  ingot_stream_read_scales(s, before, form, scales);
+  INGOT_UNROLL
+  for (int i = 0; i < shares; i++) {
+    const ingot_share share = ingot_share_at(form, i);
+    ingot_stream_load(now, form, share);
+    ingot_stream_finish(before, form, scales, i, shares, 0);
+    ingot_stream_multiply(form, share);
+    ingot_stream_store(now, form, share);
   }
 }
 
@@ -210,60 +254,41 @@ INGOT_INLINE void ingot_stream_run(
     float *out) {
   const ingot_tiled *const w = s->w;
   const ingot_activations *const x = s->x;
-  const int shares = ingot_shares(form);
   const int64_t blocks = w->columns / INGOT_BLOCK, bytes = ingot_packed_bytes(form);
   const int64_t parts = form.is_long ? (x->tokens + 15) / 16 : 1;
   const int64_t size = 2 * form.tokens * INGOT_LANES;
-  const __m512i levels = ingot_form_levels(w, form);
-  ingot_stream_pair now = ingot_stream_pair_at(s, first);
+  ingot_stream_supply supply = {
+      .now = ingot_stream_pair_at(s, first), .levels = ingot_form_levels(w, form)};
   INGOT_UNROLL
-  for (int i = 0; i < (form.is_long ? shares : 2 * ingot_planes(form)); i++) {
+  for (int i = 0; i < (form.is_long ? ingot_shares(form) : 2 * ingot_planes(form)); i++) {
     const ingot_share share = ingot_share_at(form, i);
-    ingot_unpack_share(w, &now.of[share.tile], form, levels, share, s->codes[0]);
+    ingot_unpack_share(w, &supply.now.of[share.tile], form, supply.levels, share, s->codes[0]);
   }
   __m512 totals[16];
   INGOT_UNROLL
   for (int i = 0; i < 16; i++) totals[i] = _mm512_setzero_ps();
   // Before the first block nothing is pending; what lies in memory is added to sums that start later.
   ingot_stream_products before = {
-      s->dots[0], {now.of[0].tile, now.of[1].tile}, 0, x->scales, s->sums};
+      s->dots[0], {supply.now.of[0].tile, supply.now.of[1].tile}, 0, x->scales, s->sums};
   int64_t count = 0;
   for (int64_t tile = first; tile < s->end_tile; tile += 2) {
     const ingot_stream_pair after = ingot_stream_pair_at(s, tile + 2);
-    const uint8_t *ahead[2] = {
-        now.of[0].codes + (1 + STREAM_AHEAD) * bytes, now.of[1].codes + (1 + STREAM_AHEAD) * bytes};
+    for (int i = 0; i < 2; i++)
+      supply.ahead[i] = supply.now.of[i].codes + (1 + STREAM_AHEAD) * bytes;
     for (int64_t block = 0; block < blocks; block++, count++) {
       const int64_t parity = form.is_long ? count & 1 : 0;
-      uint8_t *const codes_next = s->codes[form.is_long ? 1 - parity : 0];
       ingot_stream_square square = {
           .codes = s->codes[parity],
-          .mapped = {now.of[0].codes, now.of[1].codes},
+          .mapped = {supply.now.of[0].codes, supply.now.of[1].codes},
           .tokens = x->codes + block * STREAM_CODES,
           .dots = s->dots[count * parts & 1]};
-      ingot_stream_pair next = now;
-      if (block + 1 < blocks) {
-        for (int i = 0; i < 2; i++) next.of[i].codes += bytes, next.of[i].block++;
-      } else {
-        next = after;
-      }
+      supply.codes = s->codes[form.is_long ? 1 - parity : 0];
+      supply.next = ingot_stream_pair_after(s, &supply.now, &after, form);
       for (int i = 0; i < 2; i++)
-        if (block + 1 + STREAM_AHEAD == blocks) ahead[i] = after.of[i].codes;
+        if (block + 1 + STREAM_AHEAD == blocks) supply.ahead[i] = after.of[i].codes;
       ingot_stream_fetch_scales(s, &after, block, blocks);
-      ingot_stream_scales scales;
-      ingot_stream_read_scales(s, &before, form, scales);
-      INGOT_UNROLL
-      for (int i = 0; i < shares; i++) {
-        const ingot_share share = ingot_share_at(form, i), other = ingot_share_ahead(form, i);
-        ingot_stream_load(&square, form, share);
-        ingot_stream_finish(&before, form, scales, i, shares, totals);
-        ingot_stream_multiply(form, share);
-        if (share.plane == 0) ingot_fetch_packed(ahead[share.tile], form, share.step);
-        ingot_unpack_share(
-            w, other.is_next ? &next.of[other.tile] : &now.of[other.tile], form, levels, other,
-            codes_next);
-        ingot_stream_store(&square, form, share);
-      }
-      ahead[0] += bytes, ahead[1] += bytes;
+      ingot_stream_block(s, &square, &before, &supply, form, totals);
+      for (int i = 0; i < 2; i++) supply.ahead[i] += bytes;
       if (block == 0) {
         // The last block of the pair before has been added just now.
         if (tile > first) ingot_stream_write(s, tile - 2, form, totals, out);
@@ -272,7 +297,7 @@ INGOT_INLINE void ingot_stream_run(
         if (form.tokens != 8) memset(s->sums, 0, (size_t)(parts * size) * sizeof *s->sums);
       }
       before = (ingot_stream_products){
-          square.dots, {now.of[0].tile, now.of[1].tile}, block * form.groups,
+          square.dots, {supply.now.of[0].tile, supply.now.of[1].tile}, block * form.groups,
           x->scales + block * x->padded_tokens, s->sums};
       for (int64_t part = 1; part < parts; part++) {
         square.tokens += 16 * x->token_stride;
@@ -282,7 +307,7 @@ INGOT_INLINE void ingot_stream_run(
         before.token_scales += 16;
         before.sums += size;
       }
-      now = next;
+      supply.now = supply.next;
     }
   }
   ingot_stream_scales scales;

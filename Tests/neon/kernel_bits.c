@@ -103,13 +103,13 @@ static void check_product(
   check_product_of(k, make_tiled(kind, group, rows, columns), x, tokens, "product");
 }
 
-/// cb4 with every level -128, every scale the largest and every activation 127 or -127: what sums of
-/// integers must hold.
-static void check_largest_product(const ingot_kernels *k, int64_t tokens) {
+/// cb4 with every level the lowest, every scale the largest and every activation 127 or -127: what sums
+/// of integers must hold.
+static void check_largest_product(const ingot_kernels *k, int lowest, int64_t tokens) {
   const int64_t columns = 384, group = 16;
   const ingot_tiled w = make_tiled(INGOT_CB4, 16, 33, columns);
   uint8_t *bytes = (uint8_t *)w.payload;
-  memset(bytes, 0x80, 16);
+  memset(bytes, lowest, 16);
   for (int64_t tile = 0; tile < 3; tile++)
     for (int64_t i = 0; i < columns / group * 16; i++)
       bytes[64 + tile * w.tile_bytes + i] = i % 3 ? 0x7F : 0xFF;
@@ -194,7 +194,11 @@ int main(int count, char **arguments) {
         check_product(k, kind, group, 19, 640, tokens[t]);
         if (group < 128) check_product(k, kind, group, 16, 192, tokens[t]);
       }
-  for (int t = 0; t < 8; t++) check_largest_product(k, tokens[t]);
+  for (int t = 0; t < 8; t++) {
+    check_largest_product(k, -128, tokens[t]);
+    // Kernels may negate levels, of which the first has no counterpart.
+    check_largest_product(k, -127, tokens[t]);
+  }
   // More tiles, columns and tokens than any kernel takes at once.
   for (int32_t kind = INGOT_INT8; kind <= INGOT_INT6; kind++)
     for (int32_t group = kind == INGOT_CB4 ? 16 : 32; group <= 128; group *= 2)
