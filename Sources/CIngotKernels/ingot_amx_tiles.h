@@ -25,6 +25,8 @@ INGOT_INLINE void ingot_shape_tiles(int64_t depth, int64_t tokens) {
     shapes.rows[i] = (uint8_t)(i < 6 ? tokens : depth / 4);
     shapes.row_bytes[i] = (uint16_t)(i == 4 || i == 5 ? depth : 64);
   }
+  // GCC knows of the first bytes only that they are read.
+  __asm__ volatile("" : : "r"(&shapes) : "memory");
   _tile_loadconfig(&shapes);
 }
 
