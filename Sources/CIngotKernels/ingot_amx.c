@@ -1,6 +1,8 @@
 // AMX int8: Intel since Sapphire Rapids. A 64-byte atom of the weight layout is exactly one row of
 // the tile register that `tdpbssd` takes as its second operand, so int8 weights are multiplied
-// where they lie in the file. Everything that is not a product of many tokens is the VNNI table's.
+// where they lie in the file. Up to 64 tokens stream the weights from memory (`ingot_amx_stream.h`);
+// more sweep over parts of them that stay in the second-level cache. Everything else, and products of a
+// token or a few, are the VNNI table's.
 #if defined(__x86_64__) && defined(__linux__)
 #define _GNU_SOURCE
 #include <immintrin.h>
@@ -11,12 +13,13 @@
 
 #if defined(__clang__)
 #pragma clang attribute push( \
-    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,amx-tile,amx-int8,avx512vbmi,gfni," \
-                          "fma,f16c"))), \
+    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi,gfni,amx-tile," \
+                          "amx-int8,fma,f16c"))), \
     apply_to = function)
 #else
 #pragma GCC push_options
-#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,amx-tile,amx-int8,avx512vbmi,gfni,fma,f16c")
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi,gfni")
+#pragma GCC target("amx-tile,amx-int8,fma,f16c")
 #endif
 
 #include "ingot_unpack_x86.h"
@@ -35,7 +38,7 @@ void ingot_multiply_tiled_avx512vnni(
     const ingot_tiled *w, const ingot_activations *x, int64_t first, int64_t end, float *out,
     void *scratch);
 
-/// Fewer tokens are bound by memory; VNNI measures better.
+/// Fewer tokens are bound by memory; for `cb4-g16` VNNI measures better.
 enum { AMX_TOKENS = 5 };
 
 int32_t ingot_activation_order_amx(int64_t tokens) {
