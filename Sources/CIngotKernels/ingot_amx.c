@@ -84,7 +84,7 @@ typedef struct ingot_sweep {
   /// Used in turn: the square that is multiplied, and the one before it, to be finished.
   ingot_square squares[2];
   ingot_plane_square plane_squares[2];
-  /// The next strip to be fetched, a few ahead of the one that is multiplied.
+  /// The strip to be fetched: two ahead, because the next is unpacked early.
   ingot_strip fetched;
   /// Squares so far, and whether the last of them is still to be finished.
   int64_t count;
@@ -286,12 +286,17 @@ static void ingot_sweep_strip(
   }
 }
 
-/// All strips, with one of them on its way from memory.
+/// All strips, with one more than is unpacked on its way from memory.
 static void ingot_sweep_run(ingot_sweep *s, float *out) {
   ingot_strip strips[2];
-  s->fetched = ingot_strip_after(s, &(ingot_strip){.tile = s->first_tile, .column = 0});
-  int64_t now = 0;
   strips[0] = ingot_strip_at(s, s->first_tile, 0);
+  s->fetched = ingot_strip_after(s, &strips[0]);
+  if (s->fetched.tiles > 0) {
+    ingot_strip_fetch_scales(s, &s->fetched);
+    ingot_strip_fetch(s, &s->fetched, 0, 1);
+    s->fetched = ingot_strip_after(s, &s->fetched);
+  }
+  int64_t now = 0;
   ingot_strip_open(s, &strips[0], 0);
   for (; strips[now].tiles > 0; now ^= 1) {
     const ingot_strip *const strip = &strips[now];

@@ -133,25 +133,17 @@ INGOT_INLINE void ingot_unpack_six_bits(
   const int lines = 8 / ingot_steps(form), quarter = STREAM_CODES / form.groups / 4;
   const int is_half = form.groups == 1;
   const uint8_t *from = packed->codes + step * (is_half ? 64 * lines : 3 * quarter);
-  const __m512i low = _mm512_set1_epi8(15), six = _mm512_set1_epi8(0x3F);
   const __m512i offset = _mm512_set1_epi8(32);
-  // The second operand where `low` is set, elsewhere the third.
-  enum { SELECT = 0xCA };
   if (is_half) to += 64 * lines * step;
   INGOT_UNROLL
   for (int i = 0; i < lines; i++, from += 64, to += 64) {
     const __m512i even = _mm512_loadu_si512(from), odd = _mm512_loadu_si512(from + quarter);
     const __m512i two = _mm512_loadu_si512(from + 2 * quarter);
-    const __m512i q[4] = {
-        _mm512_ternarylogic_epi32(low, even, _mm512_slli_epi16(two, 4), SELECT),
-        _mm512_ternarylogic_epi32(low, odd, _mm512_slli_epi16(two, 2), SELECT),
-        _mm512_ternarylogic_epi32(low, _mm512_srli_epi16(even, 4), two, SELECT),
-        _mm512_ternarylogic_epi32(
-            low, _mm512_srli_epi16(odd, 4), _mm512_srli_epi16(two, 2), SELECT)};
+    __m512i q[4];
+    ingot_join_six_bits(even, odd, two, q);
     INGOT_UNROLL
     for (int k = 0; k < 4; k++)
-      _mm512_store_si512(
-          to + k * quarter, _mm512_sub_epi8(_mm512_and_si512(q[k], six), offset));
+      _mm512_store_si512(to + k * quarter, _mm512_sub_epi8(q[k], offset));
   }
 }
 

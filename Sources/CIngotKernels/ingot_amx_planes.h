@@ -96,7 +96,7 @@ INGOT_INLINE int ingot_has_lowest_level(const ingot_tiled *w) {
   return _mm_movemask_epi8(_mm_cmpeq_epi8(levels, _mm_set1_epi8(-128))) != 0;
 }
 
-/// Unpacks one group, whatever its levels.
+/// Unpacks one group, whatever its levels: slow, for rests of less than four and levels of −128.
 static void ingot_unpack_plane_group_plainly(
     const ingot_tiled *w, const uint8_t *packed, const uint8_t *scales, uint8_t *high,
     uint8_t *low) {

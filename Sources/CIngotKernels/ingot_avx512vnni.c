@@ -74,10 +74,7 @@ INGOT_INLINE __m512 ingot_block_sum(__m512 sum, int is_exact) {
 INGOT_INLINE void ingot_stream_int6(
     const uint8_t *codes, int64_t group, const int8_t *a, int64_t quad_stride, __m512i *dot,
     int tokens) {
-  const __m512i low = _mm512_set1_epi8(15), six = _mm512_set1_epi8(0x3F);
   const int64_t quarter = group * (INGOT_LANES / 4);
-  // The second operand where `low` is set, elsewhere the third.
-  enum { SELECT = 0xCA };
   // Few tokens: sums of their own, so that products do not wait for one another.
   __m512i far_dot[STREAM_TOKENS];
   INGOT_UNROLL
@@ -89,20 +86,15 @@ INGOT_INLINE void ingot_stream_int6(
     _mm_prefetch((const char *)codes + i + 4096, _MM_HINT_T0);
     _mm_prefetch((const char *)codes + quarter + i + 4096, _MM_HINT_T0);
     _mm_prefetch((const char *)codes + 2 * quarter + i + 4096, _MM_HINT_T0);
-    const __m512i q[4] = {
-        _mm512_ternarylogic_epi32(low, even, _mm512_slli_epi16(two, 4), SELECT),
-        _mm512_ternarylogic_epi32(low, odd, _mm512_slli_epi16(two, 2), SELECT),
-        _mm512_ternarylogic_epi32(low, _mm512_srli_epi16(even, 4), two, SELECT),
-        _mm512_ternarylogic_epi32(
-            low, _mm512_srli_epi16(odd, 4), _mm512_srli_epi16(two, 2), SELECT)};
+    __m512i q[4];
+    ingot_join_six_bits(even, odd, two, q);
     INGOT_UNROLL
     for (int k = 0; k < 4; k++) {
-      const __m512i code = _mm512_and_si512(q[k], six);
       INGOT_UNROLL
       for (int t = 0; t < tokens; t++) {
         const __m512i v = ingot_quad(a + k * group, t, quad_stride);
         __m512i *sum = tokens <= 4 && k % 2 ? &far_dot[t] : &dot[t];
-        *sum = _mm512_dpbusd_epi32(*sum, code, v);
+        *sum = _mm512_dpbusd_epi32(*sum, q[k], v);
       }
     }
   }

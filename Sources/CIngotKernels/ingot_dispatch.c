@@ -39,7 +39,7 @@ void ingot_multiply_bf16_amx(
     const void *weights, int64_t rows, int64_t columns, int64_t first, int64_t end,
     const uint16_t *x, int64_t tokens, float *out, void *scratch);
 
-/// The VNNI table with the products of many tokens replaced; valid once `ingot_tables` has run.
+/// The VNNI table with the products of more than a few tokens replaced; valid once `ingot_tables` has run.
 static ingot_kernels ingot_kernels_amx;
 
 /// Bit `bit` of what the processor says of itself in leaf 7, register EDX.

@@ -41,6 +41,21 @@ INGOT_INLINE __m512i ingot_nibble_bytes(const ingot_tiled *w, int flip) {
   return _mm512_broadcast_i32x4(_mm_xor_si128(table, _mm_set1_epi8((char)flip)));
 }
 
+/// The codes of four atoms of int6, a quarter of the group apart, from their low bits and their high two
+/// (`ingot_unpack_int6`).
+INGOT_INLINE void ingot_join_six_bits(__m512i even, __m512i odd, __m512i two, __m512i codes[4]) {
+  const __m512i low = _mm512_set1_epi8(15), six = _mm512_set1_epi8(0x3F);
+  // The second operand where `low` is set, elsewhere the third.
+  enum { SELECT = 0xCA };
+  codes[0] = _mm512_ternarylogic_epi32(low, even, _mm512_slli_epi16(two, 4), SELECT);
+  codes[1] = _mm512_ternarylogic_epi32(low, odd, _mm512_slli_epi16(two, 2), SELECT);
+  codes[2] = _mm512_ternarylogic_epi32(low, _mm512_srli_epi16(even, 4), two, SELECT);
+  codes[3] = _mm512_ternarylogic_epi32(
+      low, _mm512_srli_epi16(odd, 4), _mm512_srli_epi16(two, 2), SELECT);
+  INGOT_UNROLL
+  for (int k = 0; k < 4; k++) codes[k] = _mm512_and_si512(codes[k], six);
+}
+
 INGOT_INLINE __m512i ingot_levels_u8(const ingot_tiled *w) { return ingot_nibble_bytes(w, 0x80); }
 
 /// Unpacks `columns` columns (whole groups) of one tile from `first_column`.
