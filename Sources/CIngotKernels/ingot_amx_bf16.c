@@ -3,6 +3,8 @@
 // result is as good as that of f32 FMAs, at sixteen times their rate for a third of the work.
 //
 // Numbers below 2^-126 count as zero there, and the products of an infinite activation are NaN.
+//
+// Here: many tokens, for which turning the weights costs little; few are in ingot_amx_bf16_few.h.
 #if defined(__x86_64__) && defined(__linux__)
 #include <immintrin.h>
 
@@ -47,8 +49,15 @@ INGOT_INLINE __m512 ingot_take_bf16(__m512 x, uint16_t *out) {
   return _mm512_sub_ps(x, _mm512_castsi512_ps(upper));
 }
 
+#include "ingot_amx_bf16_few.h"
+
+/// For many tokens: `[token / 16][column / 32][part][token % 16][column % 32]`.
 void ingot_split_bf16_amx(
     const float *x, int64_t first, int64_t end, int64_t tokens, int64_t columns, uint16_t *out) {
+  if (tokens <= BF16_FEW_TOKENS) {
+    ingot_split_bf16_few(x, first, end, tokens, columns, out);
+    return;
+  }
   const int64_t steps = ingot_bf16_steps(columns);
   for (int64_t t = first; t < end; t++)
     for (int64_t c = 0; c < steps * BF16_COLUMNS; c += 16) {
@@ -133,9 +142,15 @@ static void ingot_bf16_rows(
 void ingot_multiply_bf16_amx(
     const void *weights, int64_t rows, int64_t columns, int64_t first, int64_t end,
     const uint16_t *x, int64_t tokens, float *out, void *scratch) {
+  ingot_shape_tiles(INGOT_TILE_COLUMNS, 16);
+  if (tokens <= BF16_FEW_TOKENS) {
+    const bf16_few few = {weights, rows, columns, end, x, tokens, out};
+    ingot_multiply_bf16_few(&few, first);
+    _tile_release();
+    return;
+  }
   uint16_t *panel = scratch;
   float *sums = (float *)(panel + BF16_PANEL);
-  ingot_shape_tiles(INGOT_TILE_COLUMNS, 16);
   for (int64_t from = 0; from < tokens; from += BF16_TOKENS) {
     const int64_t left = tokens - from, count = left < BF16_TOKENS ? left : BF16_TOKENS;
     const uint16_t *part =

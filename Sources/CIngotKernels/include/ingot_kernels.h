@@ -144,9 +144,10 @@ typedef struct ingot_kernels {
   void (*multiply_dense_packed)(
       const void *weights, int32_t type, int64_t rows, int64_t columns, int64_t first,
       int64_t end, const float *x, int64_t tokens, float *out, void *scratch);
-  /// Null without a matrix unit for bf16. Splits tokens [first, end) of row-major `x` into three bf16
-  /// numbers each that add up to it: `[token / 16][column / 32][part][token % 16][column % 32]`,
-  /// columns padded with zeros to whole 32, and zeros for tokens beyond the last.
+  /// Null without a matrix unit for bf16. Splits tokens [first, end) of row-major `x`, whole fours, into
+  /// three bf16 numbers each that add up to it, in the order that `multiply_bf16` wants for `tokens`
+  /// tokens: `[token / 16][column / 32]`, then tiles of each part. Columns are padded with zeros to
+  /// whole 32, tokens to whole 16.
   void (*split_bf16)(
       const float *x, int64_t first, int64_t end, int64_t tokens, int64_t columns, uint16_t *out);
   /// Rows [first, end) of row-major bf16 weights with split `x`, its tokens padded to whole 16; null as
