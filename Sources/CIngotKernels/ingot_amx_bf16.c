@@ -53,14 +53,14 @@ INGOT_INLINE __m512 ingot_take_bf16(__m512 x, uint16_t *out) {
 
 /// For many tokens: `[token / 16][column / 32][part][token % 16][column % 32]`.
 void ingot_split_bf16_amx(
-    const float *x, int64_t first, int64_t end, int64_t tokens, int64_t columns, uint16_t *out) {
+    const float *x, ingot_region region, int64_t tokens, int64_t columns, uint16_t *out) {
   if (tokens <= BF16_FEW_TOKENS) {
-    ingot_split_bf16_few(x, first, end, tokens, columns, out);
+    ingot_split_bf16_few(x, region, tokens, columns, out);
     return;
   }
   const int64_t steps = ingot_bf16_steps(columns);
-  for (int64_t t = first; t < end; t++)
-    for (int64_t c = 0; c < steps * BF16_COLUMNS; c += 16) {
+  for (int64_t t = region.first_token; t < region.end_token; t++)
+    for (int64_t c = region.first_column; c < ingot_bf16_steps(region.end_column) * BF16_COLUMNS; c += 16) {
       const int64_t left = t < tokens ? columns - c : 0;
       const __mmask16 live = left >= 16 ? 0xFFFF : left > 0 ? (__mmask16)((1 << left) - 1) : 0;
       uint16_t *to = out + (t / 16 * steps + c / BF16_COLUMNS) * BF16_PARTS * BF16_TILE

@@ -65,10 +65,11 @@ INGOT_INLINE __m512 ingot_load_left(const float *x, int64_t left) {
 
 /// `split_bf16` for `bf16_few.x`.
 static void ingot_split_bf16_few(
-    const float *x, int64_t first, int64_t end, int64_t tokens, int64_t columns, uint16_t *out) {
+    const float *x, ingot_region region, int64_t tokens, int64_t columns, uint16_t *out) {
   const int64_t steps = ingot_bf16_steps(columns);
-  for (int64_t t = first; t < end; t += 4)
-    for (int64_t k = 0; k < steps; k++) {
+  const int64_t first = region.first_column / BF16_COLUMNS, end = ingot_bf16_steps(region.end_column);
+  for (int64_t t = region.first_token; t < region.end_token; t += 4)
+    for (int64_t k = first; k < end; k++) {
       __m512 low[4], high[4];
       INGOT_UNROLL
       for (int i = 0; i < 4; i++) {

@@ -44,19 +44,17 @@ static void INGOT_NAME(store_entry)(
 }
 
 static void INGOT_NAME(cache_store_f32)(
-    const ingot_cache *cache, int64_t index, const float *keys, const float *values) {
-  const int64_t d = cache->dimension;
-  for (int64_t h = 0; h < cache->heads; h++) {
-    const int64_t entry = h * cache->capacity + index;
-    const int64_t key = (h * cache->capacity + index / 16 * 16) * d + index % 16;
-    const int is_s8 = cache->format == INGOT_CACHE_INT8;
+    const ingot_cache *cache, int64_t head, int64_t index, const float *key, const float *value) {
+  const int64_t d = cache->dimension, entry = head * cache->capacity + index;
+  const int is_s8 = cache->format == INGOT_CACHE_INT8;
+  if (key)
     INGOT_NAME(store_entry)(
-        keys + h * d, d, cache->format, cache->keys, key, 16,
+        key, d, cache->format, cache->keys, (entry - index % 16) * d + index % 16, 16,
         is_s8 ? cache->key_scales + entry : 0);
+  if (value)
     INGOT_NAME(store_entry)(
-        values + h * d, d, cache->format, cache->values, entry * cache->value_stride, 1,
+        value, d, cache->format, cache->values, entry * cache->value_stride, 1,
         is_s8 ? cache->value_scales + entry : 0);
-  }
 }
 
 /// Asks for the line some way ahead: the hardware's own prefetch stops at page boundaries.

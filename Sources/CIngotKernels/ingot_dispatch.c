@@ -34,7 +34,7 @@ void ingot_multiply_tiled_amx(
     void *scratch);
 int64_t ingot_int8_dot_rate_amx(int64_t iterations);
 void ingot_split_bf16_amx(
-    const float *x, int64_t first, int64_t end, int64_t tokens, int64_t columns, uint16_t *out);
+    const float *x, ingot_region region, int64_t tokens, int64_t columns, uint16_t *out);
 void ingot_multiply_bf16_amx(
     const void *weights, int64_t rows, int64_t columns, int64_t first, int64_t end,
     const uint16_t *x, int64_t tokens, float *out, void *scratch);

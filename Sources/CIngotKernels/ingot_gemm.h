@@ -63,15 +63,15 @@ static void INGOT_NAME(unpack_signed)(
 #define INGOT_UNPACK_SIGNED INGOT_NAME(unpack_signed)
 #endif
 
-/// Reorders tokens [first, end) of row-major `x` to `[token / 4][column][token % 4]`, with zeros
-/// beyond the last token.
+/// Reorders a region of row-major `x` to `[token / 4][column][token % 4]`, with zeros beyond the last
+/// token.
 static void INGOT_NAME(pack_f32)(
-    const float *x, int64_t first, int64_t end, int64_t tokens, int64_t columns, float *out) {
-  for (int64_t q = first / 4; q < (end + 3) / 4; q++) {
+    const float *x, ingot_region region, int64_t tokens, int64_t columns, float *out) {
+  for (int64_t q = region.first_token / 4; q < (region.end_token + 3) / 4; q++) {
     float *to = out + q * 4 * columns;
     const float *from[4];
     for (int i = 0; i < 4; i++) from[i] = 4 * q + i < tokens ? x + (4 * q + i) * columns : 0;
-    for (int64_t c = 0; c < columns; c++)
+    for (int64_t c = region.first_column; c < region.end_column; c++)
       for (int i = 0; i < 4; i++) to[4 * c + i] = from[i] ? from[i][c] : 0;
   }
 }

@@ -107,14 +107,14 @@ INGOT_INLINE void INGOT_NAME(quantize_quad_block)(
 }
 
 static void INGOT_NAME(quantize_f32_s8)(
-    const float *x, int64_t first, int64_t end, const ingot_activations *out) {
-  for (int64_t token = first; token < end; token += 4) {
+    const float *x, ingot_region region, const ingot_activations *out) {
+  for (int64_t token = region.first_token; token < region.end_token; token += 4) {
     // Tokens beyond the last are zeros, so that a kernel may compute with whole quads.
     const float *rows[4];
     for (int t = 0; t < 4; t++)
       rows[t] = token + t < out->tokens ? x + (token + t) * out->columns : 0;
-    for (int64_t start = 0; start < out->columns; start += INGOT_BLOCK) {
-      const int64_t left = out->columns - start;
+    for (int64_t start = region.first_column; start < region.end_column; start += INGOT_BLOCK) {
+      const int64_t left = region.end_column - start;
       const int64_t width = left < INGOT_BLOCK ? left : INGOT_BLOCK;
       if (out->order == INGOT_BY_QUAD)
         INGOT_NAME(quantize_quad_block)(rows, token, start, width, out);

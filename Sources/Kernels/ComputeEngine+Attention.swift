@@ -15,35 +15,81 @@ extension ComputeEngine {
   ) {
     precondition(spans.count == tokens && queryHeads % cache.keyValueHeads == 0)
     guard tokens > 0 else { return }
-    let visible = Self.visibleEntries(spans)
-    precondition(visible.largest <= cache.capacity, "a span ends beyond the cache")
-    let bytes = Int(
-      ingot_attention_scratch(Int64(visible.most), Int64(cache.headDimension)))
-    let (base, stride) = scratch(bytesPerThread: bytes)
-    let attendFunction = functions.attend!
-
-    // Tokens that share a call share loads of keys and values.
-    let group = queryHeads / cache.keyValueHeads
-    let step = max(1, INGOT_ATTENTION_QUERIES / group)
+    let work = AttentionWork(spans, cache)
+    let (base, stride) = scratch(bytesPerThread: work.scratchBytes)
+    let step = Self.attentionStep(queryHeads, cache)
     let blocks = (tokens + step - 1) / step
-    let items = blocks * cache.keyValueHeads
-    let cost = tokens * queryHeads * cache.headDimension * visible.most / 8
+    let cost = tokens * queryHeads * work.costOfQuery
+    withAttention(
+      queries: queries, queryHeads: queryHeads, layer: layer, cache: cache, spans: spans,
+      into: output
+    ) { task in
+      runItems(blocks * cache.keyValueHeads, cost: cost) { worker, item in
+        let first = item / cache.keyValueHeads * step
+        functions.attend(
+          task, Int64(item % cache.keyValueHeads), Int64(first),
+          Int64(min(first + step, tokens)), base + worker * stride)
+      }
+    }
+  }
+
+  /// All tokens' attention over one key/value head, on this thread.
+  func attend(
+    _ task: UnsafePointer<ingot_attention>, head: Int, tokens: Int, step: Int,
+    scratch: UnsafeMutableRawPointer
+  ) {
+    for first in stride(from: 0, to: tokens, by: step) {
+      functions.attend(
+        task, Int64(head), Int64(first), Int64(min(first + step, tokens)), scratch)
+    }
+  }
+
+  /// Tokens that share a call, and so loads of keys and values.
+  static func attentionStep(_ queryHeads: Int, _ cache: KeyValueCache) -> Int {
+    max(1, Int(INGOT_ATTENTION_QUERIES) / (queryHeads / cache.keyValueHeads))
+  }
+
+  /// Calls `body` with the C view of a layer's attention.
+  func withAttention(
+    queries: UnsafePointer<Float>, queryHeads: Int, layer: Int, cache: KeyValueCache,
+    spans: [AttentionSpan], into output: UnsafeMutablePointer<Float>,
+    _ body: (UnsafePointer<ingot_attention>) -> Void
+  ) {
     spans.withUnsafeBufferPointer { spans in
       spans.withMemoryRebound(to: ingot_span.self) { spans in
         let task = ingot_attention(
           cache: cache.view(layer), queries: queries, output: output,
           spans: spans.baseAddress, query_heads: Int64(queryHeads),
           scale: 1 / Float(cache.headDimension).squareRoot())
-        withUnsafePointer(to: task) { task in
-          runItems(items, cost: cost) { worker, item in
-            let first = item / cache.keyValueHeads * step
-            attendFunction(
-              task, Int64(item % cache.keyValueHeads), Int64(first),
-              Int64(min(first + step, tokens)), base + worker * stride)
-          }
-        }
+        withUnsafePointer(to: task, body)
       }
     }
+  }
+
+  /// Items one at a time over the threads, or on the caller when the whole is small.
+  private func runItems(_ count: Int, cost: Int, _ body: (_ worker: Int, _ item: Int) -> Void) {
+    if cost < 1 << 15 {
+      for item in 0..<count { body(0, item) }
+    } else {
+      pool.run(count: count, body)
+    }
+  }
+}
+
+/// What attention of some tokens takes.
+struct AttentionWork {
+  /// Bytes for each thread.
+  let scratchBytes: Int
+  /// Elementary operations for one query head of one token, at most.
+  let costOfQuery: Int
+
+  /// - Parameter spans: none ends beyond the cache's capacity.
+  init(_ spans: [AttentionSpan], _ cache: KeyValueCache) {
+    let visible = Self.visibleEntries(spans)
+    precondition(visible.largest <= cache.capacity, "a span ends beyond the cache")
+    scratchBytes = Int(
+      ingot_attention_scratch(Int64(visible.most), Int64(cache.headDimension)))
+    costOfQuery = cache.headDimension * visible.most / 8
   }
 
   /// The most entries that any group of neighbouring tokens may see, and the end of the last.
@@ -61,14 +107,5 @@ extension ComputeEngine {
     }
     let own = high > max(low, prefix) ? Int(high - max(low, prefix)) : 0
     return (Int(prefix) + own, Int(max(prefix, high)))
-  }
-
-  /// Items one at a time over the threads, or on the caller when the whole is small.
-  func runItems(_ count: Int, cost: Int, _ body: (_ worker: Int, _ item: Int) -> Void) {
-    if cost < 1 << 15 {
-      for item in 0..<count { body(0, item) }
-    } else {
-      pool.run(count: count, body)
-    }
   }
 }

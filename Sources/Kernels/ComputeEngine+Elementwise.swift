@@ -1,81 +1,31 @@
 import CIngotKernels
 
 extension ComputeEngine {
-  /// out = weight · x / √(mean(x²) + ε) for each token (Zhang & Sennrich 2019).
+  /// out = weight · x / √(mean(x²) + ε) for each token (Zhang & Sennrich 2019), on this thread.
   ///
   /// - Parameters:
   ///   - x: [tokens × width].
   ///   - weight: [width].
   ///   - output: [tokens × width]; may be `x`.
   package func rmsNorm(
-    _ x: UnsafePointer<Float>, weight: UnsafePointer<Float>, epsilon: Float, tokens: Int,
+    _ x: UnsafePointer<Float>, weight: UnsafePointer<Float>, epsilon: Float, tokens: Range<Int>,
     width: Int, into output: UnsafeMutablePointer<Float>
   ) {
-    let norm = functions.rms_norm!
-    split(tokens, cost: width) { _, range in
-      for token in range {
-        norm(x + token * width, weight, epsilon, Int64(width), output + token * width)
-      }
+    for token in tokens {
+      functions.rms_norm(x + token * width, weight, epsilon, Int64(width), output + token * width)
     }
   }
 
-  /// RMSNorm of each head, then rotary embedding at the tokens' positions, in place.
-  ///
-  /// Hugging Face's convention: element i of the first half turns with element i of the second.
-  ///
-  /// - Parameters:
-  ///   - x: [tokens × heads × headDimension].
-  ///   - weight: [headDimension].
-  ///   - positions: one per token.
-  package func headNormAndRope(
-    _ x: UnsafeMutablePointer<Float>, heads: Int, headDimension: Int,
-    weight: UnsafePointer<Float>, epsilon: Float, positions: [Int32], rope: RopeTable,
-    tokens: Int
-  ) {
-    precondition(positions.count == tokens && rope.headDimension == headDimension)
-    guard tokens > 0 else { return }
-    let operation = functions.head_norm_rope!
-    let half = headDimension / 2
-    rope.withRows(covering: positions) { rows in
-      split(tokens, cost: heads * headDimension * 2) { _, range in
-        for token in range {
-          let cosines = rows + Int(positions[token]) * headDimension
-          for head in 0..<heads {
-            operation(
-              x + (token * heads + head) * headDimension, weight, epsilon, Int64(headDimension),
-              cosines, cosines + half)
-          }
-        }
-      }
-    }
-  }
-
-  /// gate = silu(gate) · up, with silu(x) = x / (1 + e⁻ˣ).
+  /// gate = silu(gate) · up, with silu(x) = x / (1 + e⁻ˣ), on this thread.
   package func swiglu(
     gate: UnsafeMutablePointer<Float>, up: UnsafePointer<Float>, count: Int
   ) {
-    let operation = functions.swiglu!
-    split(count, unit: 16, cost: 4) { _, range in
-      operation(gate + range.lowerBound, up + range.lowerBound, Int64(range.count))
-    }
+    functions.swiglu(gate, up, Int64(count))
   }
 
-  /// x = x + y.
+  /// x = x + y, on this thread.
   package func add(_ x: UnsafeMutablePointer<Float>, _ y: UnsafePointer<Float>, count: Int) {
-    let operation = functions.add!
-    split(count, unit: 16, cost: 1) { _, range in
-      operation(x + range.lowerBound, y + range.lowerBound, Int64(range.count))
-    }
-  }
-
-  /// x[t] = x[t] + bias for each token.
-  package func addBias(
-    _ x: UnsafeMutablePointer<Float>, bias: UnsafePointer<Float>, tokens: Int, width: Int
-  ) {
-    let operation = functions.add!
-    split(tokens, cost: width) { _, range in
-      for token in range { operation(x + token * width, bias, Int64(width)) }
-    }
+    functions.add(x, y, Int64(count))
   }
 
   /// The largest logit (the first one among equals) and log Σ eˣ.

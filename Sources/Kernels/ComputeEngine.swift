@@ -11,12 +11,8 @@ package final class ComputeEngine {
 
   /// One region per thread.
   var threadScratch = AlignedMemory()
-  /// Quantized activations.
-  var activations = AlignedMemory()
-  /// f32 activations in the order that products of many tokens want.
-  var packedInput = AlignedMemory()
-  /// The same as three bf16 numbers each.
-  var splitInput = AlignedMemory()
+  /// The input of products that prepare it themselves.
+  let ownInput = InputMemory()
 
   package init(pool: ThreadPool, kernels: KernelTable = .selected) {
     self.pool = pool
@@ -36,10 +32,10 @@ package final class ComputeEngine {
   ) {
     guard count > 0 else { return }
     let units = (count + unit - 1) / unit
-    // A few parts for each thread, so that one that is held up elsewhere does not hold up all.
     let worthwhile = max(1, count * cost / Self.smallestShare)
-    let parts = min(
-      units, worthwhile, worthwhile > 8 * pool.threads ? 4 * pool.threads : pool.threads)
+    // A few parts for each thread, so that one that is held up elsewhere does not hold up all.
+    let fine = min(4 * pool.threads, count * cost / Self.fineShare)
+    let parts = min(units, worthwhile, max(pool.threads, fine))
     guard parts > 1 else { return body(0, 0..<count) }
     pool.run(count: parts) { worker, part in
       let start = units * part / parts * unit
@@ -51,4 +47,8 @@ package final class ComputeEngine {
   /// Elementary operations below which another thread costs more than it brings: waking one
   /// takes about a microsecond.
   private static let smallestShare = 1 << 14
+
+  /// Elementary operations from which a part may be taken over by another thread: it then moves to that
+  /// one's caches.
+  private static let fineShare = 1 << 18
 }

@@ -60,17 +60,25 @@ private struct OperationRun {
   func norm() -> [Float] {
     var output = [Float](repeating: 0, count: tokens * sizes.width)
     engine.rmsNorm(
-      input, weight: input, epsilon: Self.epsilon, tokens: tokens, width: sizes.width,
+      input, weight: input, epsilon: Self.epsilon, tokens: 0..<tokens, width: sizes.width,
       into: &output)
     return output
   }
 
   func rotated() -> [Float] {
     var queries = Array(input.prefix(tokens * sizes.queryHeads * sizes.headDimension))
-    engine.headNormAndRope(
-      &queries, heads: sizes.queryHeads, headDimension: sizes.headDimension, weight: input,
-      epsilon: Self.epsilon, positions: positions,
-      rope: RopeTable(theta: 1_000_000, headDimension: sizes.headDimension), tokens: tokens)
+    let rope = RopeTable(theta: 1_000_000, headDimension: sizes.headDimension)
+    let width = sizes.queryHeads * sizes.headDimension
+    rope.withRows(covering: positions) { rows in
+      for token in 0..<tokens {
+        for head in 0..<sizes.queryHeads {
+          engine.normAndRotate(
+            &queries[token * width + head * sizes.headDimension], weight: input,
+            epsilon: Self.epsilon, rope: rows + Int(positions[token]) * sizes.headDimension,
+            headDimension: sizes.headDimension)
+        }
+      }
+    }
     return queries
   }
 

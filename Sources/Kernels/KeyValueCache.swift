@@ -80,7 +80,11 @@ package final class KeyValueCache {
   ) {
     precondition((0..<capacity).contains(index), "entry \(index) of \(capacity)")
     var view = view(layer)
-    kernels.functions.cache_store(&view, Int64(index), key, value)
+    for head in 0..<keyValueHeads {
+      kernels.functions.cache_store(
+        &view, Int64(head), Int64(index), key + head * headDimension,
+        value + head * headDimension)
+    }
   }
 
   /// Copies entry `source` over entry `destination` in every layer: what committing rows that

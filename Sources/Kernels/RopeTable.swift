@@ -33,7 +33,7 @@ package final class RopeTable: Sendable {
   /// Calls `body` with rows of `headDimension` numbers, one a position: cosines, then sines.
   ///
   /// - Parameter positions: none negative; the table covers them all during the call.
-  func withRows(covering positions: [Int32], _ body: (UnsafePointer<Float>) -> Void) {
+  package func withRows(covering positions: [Int32], _ body: (UnsafePointer<Float>) -> Void) {
     precondition(positions.allSatisfy { $0 >= 0 }, "a position is negative")
     let needed = Int(positions.max() ?? 0) + 1
     storage.withLock { rows in

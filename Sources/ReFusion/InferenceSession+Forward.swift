@@ -33,7 +33,7 @@ extension InferenceSession {
     for (offset, index) in range.enumerated() {
       model.embedding.write(token: Int(batch.tokens[index]), into: hidden + offset * width)
     }
-    let piece = Piece(
+    let piece = AttentionTokens(
       positions: Array(batch.positions[range]), destinations: Array(batch.destinations[range]),
       spans: Array(batch.spans[range]))
     for (index, layer) in model.layers.enumerated() {
@@ -45,82 +45,57 @@ extension InferenceSession {
 
   /// hidden += o(attention(norm(hidden)))
   private func attend(
-    _ layer: LayerWeights, _ index: Int, _ piece: Piece, _ hidden: UnsafeMutablePointer<Float>
+    _ layer: LayerWeights, _ index: Int, _ tokens: AttentionTokens,
+    _ hidden: UnsafeMutablePointer<Float>
   ) {
-    let shape = model.configuration
-    let tokens = piece.count
-    let width = shape.hiddenSize
-    let queryWidth = shape.attentionHeads * shape.headDimension
-    let keyWidth = shape.keyValueHeads * shape.headDimension
-    let normed = buffers.normed.reserve(tokens * width)
-    let queries = buffers.queries.reserve(tokens * queryWidth)
-    let keys = buffers.keys.reserve(tokens * keyWidth)
-    let values = buffers.values.reserve(tokens * keyWidth)
-    engine.rmsNorm(
-      hidden, weight: layer.inputNorm, epsilon: shape.rmsNormEpsilon, tokens: tokens, width: width,
-      into: normed)
-    engine.multiply(
-      [layer.query, layer.key, layer.value], input: normed, tokens: tokens,
-      outputs: [queries, keys, values], arithmetic: arithmetic)
-    if let biases = layer.biases {
-      engine.addBias(queries, bias: biases.query, tokens: tokens, width: queryWidth)
-      engine.addBias(keys, bias: biases.key, tokens: tokens, width: keyWidth)
-      engine.addBias(values, bias: biases.value, tokens: tokens, width: keyWidth)
-    }
-    engine.headNormAndRope(
-      queries, heads: shape.attentionHeads, headDimension: shape.headDimension,
-      weight: layer.queryNorm, epsilon: shape.rmsNormEpsilon, positions: piece.positions,
-      rope: rope, tokens: tokens)
-    engine.headNormAndRope(
-      keys, heads: shape.keyValueHeads, headDimension: shape.headDimension,
-      weight: layer.keyNorm, epsilon: shape.rmsNormEpsilon, positions: piece.positions,
-      rope: rope, tokens: tokens)
-    for token in 0..<tokens {
-      cache.store(
-        layer: index, index: Int(piece.destinations[token]), key: keys + token * keyWidth,
-        value: values + token * keyWidth, kernels: engine.kernels)
-    }
-    let attended = buffers.attended.reserve(tokens * queryWidth)
+    let epsilon = model.configuration.rmsNormEpsilon
+    let normed = input(
+      of: [layer.query, layer.key, layer.value], tokens.count, in: buffers.normed)
+    engine.normalize(hidden, weight: layer.inputNorm, epsilon: epsilon, into: normed)
+    let attended = input(of: [layer.output], tokens.count, in: buffers.attended)
     engine.attend(
-      queries: queries, tokens: tokens, queryHeads: shape.attentionHeads, layer: index,
-      cache: cache, spans: piece.spans, into: attended)
-    let projected = buffers.projected.reserve(tokens * width)
+      LayerAttention(
+        query: HeadProjection(
+          product(layer.query, tokens.count, in: buffers.queries), bias: layer.biases?.query,
+          norm: layer.queryNorm),
+        key: HeadProjection(
+          product(layer.key, tokens.count, in: buffers.keys), bias: layer.biases?.key,
+          norm: layer.keyNorm),
+        value: HeadProjection(
+          product(layer.value, tokens.count, in: buffers.values), bias: layer.biases?.value),
+        epsilon: epsilon, rope: rope, tokens: tokens, layer: index, cache: cache),
+      normed, into: attended)
     engine.multiply(
-      [layer.output], input: attended, tokens: tokens, outputs: [projected],
-      arithmetic: arithmetic)
-    if let biases = layer.biases {
-      engine.addBias(projected, bias: biases.output, tokens: tokens, width: width)
-    }
-    engine.add(hidden, projected, count: tokens * width)
+      product(layer.output, tokens.count, in: buffers.projected), attended,
+      bias: layer.biases?.output, addingTo: hidden)
   }
 
   /// hidden += down(silu(gate(norm(hidden))) · up(norm(hidden)))
   private func feedForward(
     _ layer: LayerWeights, _ tokens: Int, _ hidden: UnsafeMutablePointer<Float>
   ) {
-    let shape = model.configuration
-    let width = shape.hiddenSize
-    let normed = buffers.normed.reserve(tokens * width)
-    let gate = buffers.gate.reserve(tokens * shape.intermediateSize)
-    let up = buffers.up.reserve(tokens * shape.intermediateSize)
-    engine.rmsNorm(
-      hidden, weight: layer.postAttentionNorm, epsilon: shape.rmsNormEpsilon, tokens: tokens,
-      width: width, into: normed)
+    let normed = input(of: [layer.gate, layer.up], tokens, in: buffers.normed)
+    engine.normalize(
+      hidden, weight: layer.postAttentionNorm, epsilon: model.configuration.rmsNormEpsilon,
+      into: normed)
+    let gated = input(of: [layer.down], tokens, in: buffers.gated)
+    engine.multiplyGated(
+      gate: layer.gate, up: product(layer.up, tokens, in: buffers.up), normed,
+      arithmetic: arithmetic, into: gated)
     engine.multiply(
-      [layer.gate, layer.up], input: normed, tokens: tokens, outputs: [gate, up],
-      arithmetic: arithmetic)
-    engine.swiglu(gate: gate, up: up, count: tokens * shape.intermediateSize)
-    let projected = buffers.projected.reserve(tokens * width)
-    engine.multiply(
-      [layer.down], input: gate, tokens: tokens, outputs: [projected], arithmetic: arithmetic)
-    engine.add(hidden, projected, count: tokens * width)
+      product(layer.down, tokens, in: buffers.projected), gated, bias: nil, addingTo: hidden)
   }
-}
 
-/// The part of a batch that goes through the layers in one pass.
-private struct Piece {
-  let positions: [Int32]
-  let destinations: [Int32]
-  let spans: [AttentionSpan]
-  var count: Int { positions.count }
+  private func input(
+    of weights: [WeightMatrix], _ tokens: Int, in memory: InputMemory
+  ) -> LinearInput {
+    engine.input(of: weights, tokens: tokens, arithmetic: arithmetic, in: memory)
+  }
+
+  private func product(
+    _ matrix: WeightMatrix, _ tokens: Int, in buffer: FloatBuffer
+  ) -> LinearProduct {
+    engine.product(
+      matrix, into: buffer.reserve(tokens * matrix.rows), tokens: tokens, arithmetic: arithmetic)
+  }
 }

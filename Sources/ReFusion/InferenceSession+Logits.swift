@@ -35,7 +35,7 @@ extension InferenceSession {
     var first = 0
     while first < indices.count {
       let part = indices[first..<min(first + logitRowsAtOnce, indices.count)]
-      let selected = buffers.selected.reserve(2 * part.count * width)
+      let selected = buffers.selected.reserve(part.count * width)
       copyHidden(at: part, to: selected)
       body(first, project(part.count), part.count)
       first = part.endIndex
@@ -61,7 +61,7 @@ extension InferenceSession {
   package func logits(ofHidden hidden: UnsafePointer<Float>, rows: Int) -> UnsafePointer<Float> {
     precondition(rows <= logitRowsAtOnce, "more rows than are held at a time")
     let width = model.configuration.hiddenSize
-    buffers.selected.reserve(2 * rows * width).update(from: hidden, count: rows * width)
+    buffers.selected.reserve(rows * width).update(from: hidden, count: rows * width)
     return project(rows)
   }
 
@@ -73,21 +73,19 @@ extension InferenceSession {
     }
   }
 
-  /// Final norm and head of the rows in `buffers.selected`, which has room for twice as many.
+  /// Final norm and head of the rows in `buffers.selected`.
   private func project(_ rows: Int) -> UnsafePointer<Float> {
     workProbe?(.logits(rows: rows))
     let began = ContinuousClock.now
     defer { arithmeticTime += ContinuousClock.now - began }
     let shape = model.configuration
-    let width = shape.hiddenSize
-    let selected = buffers.selected.base
-    let normed = selected + rows * width
-    engine.rmsNorm(
-      selected, weight: model.finalNorm, epsilon: shape.rmsNormEpsilon, tokens: rows,
-      width: width, into: normed)
+    let normed = engine.input(
+      of: [model.head], tokens: rows, arithmetic: arithmetic, in: buffers.normed)
+    engine.normalize(
+      buffers.selected.base, weight: model.finalNorm, epsilon: shape.rmsNormEpsilon, into: normed)
     let logits = buffers.logits.reserve(rows * shape.vocabularySize)
     engine.multiply(
-      [model.head], input: normed, tokens: rows, outputs: [logits], arithmetic: arithmetic)
+      [engine.product(model.head, into: logits, tokens: rows, arithmetic: arithmetic)], normed)
     return UnsafePointer(logits)
   }
 

@@ -52,13 +52,13 @@ package enum SessionWork: Sendable, Hashable {
 /// Activations of the forward pass, kept between calls so that steady decoding allocates nothing.
 final class WorkingBuffers {
   let hidden = FloatBuffer()
-  let normed = FloatBuffer()
+  let normed = InputMemory()
   let queries = FloatBuffer()
   let keys = FloatBuffer()
   let values = FloatBuffer()
-  let attended = FloatBuffer()
+  let attended = InputMemory()
   let projected = FloatBuffer()
-  let gate = FloatBuffer()
+  let gated = InputMemory()
   let up = FloatBuffer()
   let selected = FloatBuffer()
   let logits = FloatBuffer()

@@ -79,7 +79,7 @@ static void check_product_of(
   a.scales = aligned((columns + 127) / 128 * a.padded_tokens * 4);
   for (int i = 0; i < 4; i++)
     a.offsets[i] = aligned((columns + (16 << i) - 1) / (16 << i) * a.padded_tokens * 4);
-  k->quantize(x, 0, a.padded_tokens, &a);
+  k->quantize(x, (ingot_region){0, a.padded_tokens, 0, columns}, &a);
   float *out = aligned(tokens * rows * 4);
   void *scratch = aligned(INGOT_MULTIPLY_SCRATCH);
   // In two parts, as two threads would.
@@ -134,7 +134,7 @@ static void check_attention(
       .format = format};
   for (int64_t i = 0; i < 50; i++) {
     float *key = floats(shared * d), *value = floats(shared * d);
-    k->cache_store(&cache, i, key, value);
+    for (int64_t h = 0; h < shared; h++) k->cache_store(&cache, h, i, key + h * d, value + h * d);
     free(key), free(value);
   }
   float *queries = floats(tokens * heads * d), *out = aligned(tokens * heads * d * 4);

@@ -73,6 +73,14 @@ typedef struct ingot_activations {
   int32_t order;
 } ingot_activations;
 
+/// Tokens and columns of row-major numbers.
+typedef struct ingot_region {
+  int64_t first_token;
+  int64_t end_token;
+  int64_t first_column;
+  int64_t end_column;
+} ingot_region;
+
 /// One token sees cache entries [0, prefix_end) and [start, end).
 typedef struct ingot_span {
   int32_t prefix_end;
@@ -121,9 +129,12 @@ typedef struct ingot_kernels {
 
   /// The order of codes that `multiply_tiled` wants for this many tokens.
   int32_t (*activation_order)(int64_t tokens);
-  /// Quantizes tokens [first, end) of row-major `x`; `first` and `end` are multiples of 4, `end`
-  /// may exceed `tokens`.
-  void (*quantize)(const float *x, int64_t first, int64_t end, const ingot_activations *out);
+  // Three functions turn activations into what products want. Each takes a region of row-major `x`: whole
+  // fours of tokens, of which some may lie beyond the last and become zeros, and whole blocks of 128
+  // columns, or up to the last one.
+
+  /// Quantizes a region.
+  void (*quantize)(const float *x, ingot_region region, const ingot_activations *out);
   /// Rows of tiles [first, end) for every token: `out[token * rows + row]`.
   void (*multiply_tiled)(
       const ingot_tiled *weights, const ingot_activations *x, int64_t first, int64_t end,
@@ -136,20 +147,17 @@ typedef struct ingot_kernels {
   void (*multiply_dense)(
       const void *weights, int32_t type, int64_t rows, int64_t columns, int64_t first,
       int64_t end, const float *x, int64_t tokens, float *out, void *scratch);
-  /// Tokens [first, end) of row-major `x` in the order `[token / 4][column][token % 4]`; `first` is
-  /// a multiple of 4 and `end` may exceed `tokens`, for zeros.
-  void (*pack)(
-      const float *x, int64_t first, int64_t end, int64_t tokens, int64_t columns, float *out);
+  /// Puts a region in the order `[token / 4][column][token % 4]`.
+  void (*pack)(const float *x, ingot_region region, int64_t tokens, int64_t columns, float *out);
   /// The same product with many tokens of packed `x`; tokens padded with zeros to whole 16.
   void (*multiply_dense_packed)(
       const void *weights, int32_t type, int64_t rows, int64_t columns, int64_t first,
       int64_t end, const float *x, int64_t tokens, float *out, void *scratch);
-  /// Null without a matrix unit for bf16. Splits tokens [first, end) of row-major `x`, whole fours, into
-  /// three bf16 numbers each that add up to it, in the order that `multiply_bf16` wants for `tokens`
-  /// tokens: `[token / 16][column / 32]`, then tiles of each part. Columns are padded with zeros to
-  /// whole 32, tokens to whole 16.
+  /// Null without a matrix unit for bf16. Splits the numbers of a region into three of bf16 that add up to
+  /// it, in the order that `multiply_bf16` wants for `tokens` tokens: `[token / 16][column / 32]`, then
+  /// tiles of each part, columns padded with zeros to whole 32.
   void (*split_bf16)(
-      const float *x, int64_t first, int64_t end, int64_t tokens, int64_t columns, uint16_t *out);
+      const float *x, ingot_region region, int64_t tokens, int64_t columns, uint16_t *out);
   /// Rows [first, end) of row-major bf16 weights with split `x`, its tokens padded to whole 16; null as
   /// `split_bf16`.
   void (*multiply_bf16)(
@@ -171,9 +179,10 @@ typedef struct ingot_kernels {
   void (*swiglu)(float *gate, const float *up, int64_t count);
   void (*add)(float *x, const float *y, int64_t count);
   void (*softmax_summary)(const float *logits, int64_t count, ingot_summary *out);
-  /// Stores the keys and values of one token, `[head][dimension]` each, as entry `index`.
+  /// Stores the key of one token and head, its value, or both (the other is null), `[dimension]` each,
+  /// as entry `index`.
   void (*cache_store)(
-      const ingot_cache *cache, int64_t index, const float *keys, const float *values);
+      const ingot_cache *cache, int64_t head, int64_t index, const float *key, const float *value);
   /// Attention of tokens [first, end) over one key/value head; `scratch` holds
   /// `ingot_attention_scratch` bytes.
   void (*attend)(
