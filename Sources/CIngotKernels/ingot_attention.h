@@ -2,7 +2,7 @@
 //
 // The definition, per query and key/value head:
 //   score[j] = Σ_d (q[d]·scale) · key[j][d]     one chain of FMAs over d, then · key scale (int8)
-//   p[j]     = exp(score[j] − max)              0 where the query does not see entry j
+//   p[j]     = exp(score[j] − max)              0 where the query does not see entry j, and below e⁻⁸⁷
 //   out[d]   = (Σ_j (p[j]·value scale) · value[j][d]) / Σ_j p[j]    one chain of FMAs over j
 // The sum of p runs in 16 lanes (entry j in lane j % 16). An entry that a query does not see adds
 // exactly zero, so grouping queries changes nothing.
@@ -76,14 +76,17 @@ typedef struct INGOT_NAME(view) {
   int64_t prefix_tiles;
   int64_t own_first_tile;
   int64_t tiles;
+  /// Tiles that every token sees whole.
+  int64_t open_tiles;
   /// Ranges of entries; `shift` maps an entry to its place among the scores.
   int64_t first[3], end[3], shift[3];
 } INGOT_NAME(view);
 
 static INGOT_NAME(view) INGOT_NAME(make_view)(
     const ingot_span *spans, int64_t first, int64_t end) {
-  int64_t prefix = 0, low = INT64_MAX, high = 0;
+  int64_t prefix = 0, open = INT64_MAX, low = INT64_MAX, high = 0;
   for (int64_t t = first; t < end; t++) {
+    if (spans[t].prefix_end < open) open = spans[t].prefix_end;
     if (spans[t].prefix_end > prefix) prefix = spans[t].prefix_end;
     if (spans[t].end <= spans[t].start) continue;
     if (spans[t].start < low) low = spans[t].start;
@@ -93,6 +96,7 @@ static INGOT_NAME(view) INGOT_NAME(make_view)(
   if (high < low) low = high = prefix;
   INGOT_NAME(view) v;
   v.prefix_tiles = (prefix + 15) / 16;
+  v.open_tiles = open > 0 ? open / 16 : 0;
   v.own_first_tile = low / 16 > v.prefix_tiles ? low / 16 : v.prefix_tiles;
   const int64_t own_end = (high + 15) / 16;
   v.tiles = v.prefix_tiles + (own_end > v.own_first_tile ? own_end - v.own_first_tile : 0);
@@ -105,9 +109,10 @@ static INGOT_NAME(view) INGOT_NAME(make_view)(
 
 // MARK: scores
 
-/// Scores of `queries` queries with `tiles` tiles of 16 keys; `q` is [dimension][queries].
+/// Scores of `queries` queries with `tiles` tiles of 16 keys that begin at entries `base`; `q` is
+/// [dimension][queries].
 INGOT_INLINE void INGOT_NAME(score_tiles)(
-    const ingot_cache *cache, const float *q, int64_t base, int tiles, int queries,
+    const ingot_cache *cache, const float *q, const int64_t *base, int tiles, int queries,
     int32_t format, f32x16 *out) {
   const int64_t d = cache->dimension;
   f32x16 sum[16];
@@ -117,10 +122,10 @@ INGOT_INLINE void INGOT_NAME(score_tiles)(
     f32x16 key[4];
     INGOT_UNROLL
     for (int t = 0; t < tiles; t++)
-      key[t] = INGOT_NAME(cache_load)(cache->keys, (base + 16 * t) * d + 16 * i, format);
+      key[t] = INGOT_NAME(cache_load)(cache->keys, base[t] * d + 16 * i, format);
     INGOT_UNROLL
     for (int t = 0; t < tiles; t++)
-      INGOT_NAME(cache_prefetch)(cache->keys, (base + 16 * (tiles + t)) * d + 16 * i, format);
+      INGOT_NAME(cache_prefetch)(cache->keys, (base[t] + 16 * tiles) * d + 16 * i, format);
     INGOT_UNROLL
     for (int k = 0; k < queries; k++) {
       const f32x16 v = ingot_splat(q[i * queries + k]);
@@ -135,7 +140,7 @@ INGOT_INLINE void INGOT_NAME(score_tiles)(
     for (int k = 0; k < queries; k++)
       out[k * tiles + t] =
           format == INGOT_CACHE_INT8
-              ? sum[k * tiles + t] * ingot_load(cache->key_scales + base + 16 * t)
+              ? sum[k * tiles + t] * ingot_load(cache->key_scales + base[t])
               : sum[k * tiles + t];
 }
 
@@ -149,22 +154,32 @@ INGOT_INLINE f32x16 INGOT_NAME(visible)(f32x16 score, int64_t tile, ingot_span s
   return ingot_select(mask, score, ingot_splat(-__builtin_inff()));
 }
 
+/// Scores of tiles [first, end), counted through the prefix and what follows it, and their maxima.
 INGOT_INLINE void INGOT_NAME(score_range)(
     const ingot_cache *cache, int64_t head, const float *q, const ingot_span *const *spans,
-    int64_t first_tile, int64_t count, float *scores, int64_t stride, f32x16 *maxima,
-    int tiles, int queries, int32_t format) {
+    const INGOT_NAME(view) *v, int64_t first, int64_t end, float *scores, int64_t stride,
+    f32x16 *maxima, int tiles, int queries, int32_t format) {
   f32x16 s[16];
-  for (int64_t i = 0; i + tiles <= count; i += tiles) {
-    const int64_t base = head * cache->capacity + (first_tile + i) * 16;
+  for (int64_t i = first; i + tiles <= end; i += tiles) {
+    int64_t tile[4], base[4];
+    INGOT_UNROLL
+    for (int t = 0; t < tiles; t++) {
+      tile[t] = i + t + (i + t < v->prefix_tiles ? 0 : v->own_first_tile - v->prefix_tiles);
+      base[t] = head * cache->capacity + tile[t] * 16;
+    }
     INGOT_NAME(score_tiles)(cache, q, base, tiles, queries, format, s);
+    if (i + tiles > v->open_tiles)
+      INGOT_UNROLL
+      for (int k = 0; k < queries; k++)
+        INGOT_UNROLL
+        for (int t = 0; t < tiles; t++)
+          s[k * tiles + t] = INGOT_NAME(visible)(s[k * tiles + t], tile[t], *spans[k]);
     INGOT_UNROLL
     for (int k = 0; k < queries; k++)
       INGOT_UNROLL
       for (int t = 0; t < tiles; t++) {
-        const f32x16 v =
-            INGOT_NAME(visible)(s[k * tiles + t], first_tile + i + t, *spans[k]);
-        maxima[k] = ingot_max16(v, maxima[k]);
-        ingot_store(scores + k * stride + (i + t) * 16, v);
+        maxima[k] = ingot_max16(s[k * tiles + t], maxima[k]);
+        ingot_store(scores + k * stride + (i + t) * 16, s[k * tiles + t]);
       }
   }
 }
@@ -173,17 +188,11 @@ INGOT_INLINE void INGOT_NAME(score_all)(
     const ingot_cache *cache, int64_t head, const float *q, const ingot_span *const *spans,
     const INGOT_NAME(view) *v, float *scores, int64_t stride, f32x16 *maxima, int tiles,
     int queries, int32_t format) {
-  for (int part = 0; part < 2; part++) {
-    const int64_t first = part == 0 ? 0 : v->own_first_tile;
-    const int64_t count = part == 0 ? v->prefix_tiles : v->tiles - v->prefix_tiles;
-    float *out = part == 0 ? scores : scores + v->prefix_tiles * 16;
-    const int64_t whole = count / tiles * tiles;
-    INGOT_NAME(score_range)(
-        cache, head, q, spans, first, whole, out, stride, maxima, tiles, queries, format);
-    INGOT_NAME(score_range)(
-        cache, head, q, spans, first + whole, count - whole, out + whole * 16, stride, maxima, 1,
-        queries, format);
-  }
+  const int64_t whole = v->tiles / tiles * tiles;
+  INGOT_NAME(score_range)(
+      cache, head, q, spans, v, 0, whole, scores, stride, maxima, tiles, queries, format);
+  INGOT_NAME(score_range)(
+      cache, head, q, spans, v, whole, v->tiles, scores, stride, maxima, 1, queries, format);
 }
 
 // MARK: softmax and values
@@ -195,7 +204,7 @@ INGOT_INLINE float INGOT_NAME(soften)(float *scores, int64_t tiles, f32x16 maxim
   const f32x16 shift = ingot_splat(maximum);
   f32x16 sum = ingot_splat(0);
   for (int64_t i = 0; i < tiles * 16; i += 16) {
-    const f32x16 p = ingot_exp16(ingot_load(scores + i) - shift);
+    const f32x16 p = ingot_exp16_negative(ingot_load(scores + i) - shift);
     ingot_store(scores + i, p);
     sum += p;
   }

@@ -111,12 +111,12 @@ static float INGOT_NAME(exp_sum)(const float *x, int64_t count, float maximum) {
   while (i + 16 <= count) {
     f32x16 run = ingot_splat(0);
     for (int k = 0; k < 64 && i + 16 <= count; k++, i += 16)
-      run += ingot_exp16(ingot_load(x + i) - shift);
+      run += ingot_exp16_negative(ingot_load(x + i) - shift);
     total += run;
   }
   if (i < count) {
     float lanes[16];
-    ingot_store(lanes, ingot_exp16(ingot_load_part(x + i, count - i) - shift));
+    ingot_store(lanes, ingot_exp16_negative(ingot_load_part(x + i, count - i) - shift));
     total += ingot_load_part(lanes, count - i);
   }
   return ingot_sum16(total);

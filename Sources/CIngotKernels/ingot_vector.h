@@ -117,13 +117,10 @@ INGOT_INLINE f32x16 ingot_sqrt16(f32x16 x) {
 #endif
 }
 
-/// e to the x, error below 1 ulp; 0 below −104 and infinity above 88.8.
+/// e to the x as r · 2ⁿ: returns r and leaves n in the low bits of `power`, 0x4B400000 above them.
 ///
-/// x = n·ln 2 + f with |f| ≤ ln 2 / 2; a polynomial of degree 6 in f, then two exact-range factors
-/// 2^(n/2) so that subnormal results round once.
-INGOT_INLINE f32x16 ingot_exp16(f32x16 x) {
-  x = ingot_select(x > ingot_splat(88.8f), ingot_splat(88.8f), x);
-  x = ingot_select(x < ingot_splat(-104.0f), ingot_splat(-104.0f), x);
+/// x = n·ln 2 + f with |f| ≤ ln 2 / 2; r is a polynomial of degree 6 in f, its error below 1 ulp.
+INGOT_INLINE f32x16 ingot_exp_parts(f32x16 x, s32x16 *power) {
   // Adding 1.5·2^23 rounds to an integer, to even on ties, and leaves it in the low bits.
   const f32x16 magic = ingot_splat(12582912.0f);
   const f32x16 shifted = ingot_fma16(x, ingot_splat(1.44269504f), magic);
@@ -137,11 +134,32 @@ INGOT_INLINE f32x16 ingot_exp16(f32x16 x) {
   r = ingot_fma16(r, f, ingot_splat(4.99999851e-1f));
   r = ingot_fma16(r, f, ingot_splat(1.0f));
   r = ingot_fma16(r, f, ingot_splat(1.0f));
-  const s32x16 exponent = ingot_as_s32(shifted) - ingot_splat_s32(0x4B400000);
+  *power = ingot_as_s32(shifted);
+  return r;
+}
+
+/// e to the x; 0 below −104 and infinity above 88.8.
+INGOT_INLINE f32x16 ingot_exp16(f32x16 x) {
+  x = ingot_select(x > ingot_splat(88.8f), ingot_splat(88.8f), x);
+  x = ingot_select(x < ingot_splat(-104.0f), ingot_splat(-104.0f), x);
+  s32x16 power;
+  const f32x16 r = ingot_exp_parts(x, &power);
+  // Two factors 2^(n/2), so that subnormal results round once.
+  const s32x16 exponent = power - ingot_splat_s32(0x4B400000);
   const s32x16 half = exponent >> 1;
   const f32x16 first = ingot_as_f32((half + 127) << 23);
   const f32x16 second = ingot_as_f32((exponent - half + 127) << 23);
   return r * first * second;
+}
+
+/// e to the x for x ≤ 0, as softmax wants it; 0 below −87, where results would become subnormal.
+INGOT_INLINE f32x16 ingot_exp16_negative(f32x16 x) {
+  const f32x16 lowest = ingot_splat(-87.0f);
+  const s32x16 vanishes = x < lowest;
+  s32x16 power;
+  const f32x16 r = ingot_exp_parts(ingot_select(vanishes, lowest, x), &power);
+  // n alone reaches the exponent.
+  return ingot_as_f32(~vanishes & (ingot_as_s32(r) + (power << 23)));
 }
 
 #ifndef INGOT_LOAD_HALF
