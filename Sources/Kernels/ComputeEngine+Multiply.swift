@@ -103,7 +103,9 @@ extension ComputeEngine {
 
   /// Elementary operations of one row.
   func rowCost(_ product: LinearProduct, _ input: LinearInput) -> Int {
-    max(1, product.form.cost * input.columns * input.tokens / 64)
+    // A matrix unit for bf16 takes sixteen tokens or none.
+    let tokens = product.form == .split ? input.paddedTokens : input.tokens
+    return max(1, product.form.cost * input.columns * tokens / 64)
   }
 
   /// Rows of one product, from a multiple of 32 to another or the last one, for all tokens.

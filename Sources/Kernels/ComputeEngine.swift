@@ -34,8 +34,8 @@ package final class ComputeEngine {
     let units = (count + unit - 1) / unit
     let worthwhile = max(1, count * cost / Self.smallestShare)
     // A few parts for each thread, so that one that is held up elsewhere does not hold up all.
-    let fine = min(4 * pool.threads, count * cost / Self.fineShare)
-    let parts = min(units, worthwhile, max(pool.threads, fine))
+    let each = min(4, max(1, count * cost / (Self.fineShare * pool.threads)))
+    let parts = min(units, worthwhile, each * pool.threads)
     guard parts > 1 else { return body(0, 0..<count) }
     pool.run(count: parts) { worker, part in
       let start = units * part / parts * unit
@@ -50,5 +50,5 @@ package final class ComputeEngine {
 
   /// Elementary operations from which a part may be taken over by another thread: it then moves to that
   /// one's caches.
-  private static let fineShare = 1 << 18
+  private static let fineShare = 1 << 17
 }

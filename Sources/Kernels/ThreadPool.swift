@@ -13,8 +13,8 @@ import Synchronization
 /// job leaves in a processor's cache is there for the next; a thread that is done takes from the ends
 /// of the others' runs.
 ///
-/// The caller works too, so a pool of n threads starts n − 1. A worker spins for a few tens of
-/// microseconds after a job, because layers follow one another closely, then sleeps: an idle pool
+/// The caller works too, so a pool of n threads starts n − 1. A worker spins for a fraction of a
+/// millisecond after a job, because layers follow one another closely, then sleeps: an idle pool
 /// uses no processor time. A job waits only for workers that joined it, never for a sleeper.
 ///
 /// Safe to share: one job runs at a time; a `run` that meets another (nested, or from another
@@ -124,8 +124,8 @@ private final class Shared: @unchecked Sendable {
 
   private static let openBit: UInt64 = 1 << 32
   private static let jobUnit: UInt64 = 1 << 33
-  /// About 50 µs where a pause takes 140 cycles.
-  private static let spins = 1000
+  /// About 200 µs where a pause takes 140 cycles: layers of a few tokens keep the caller alone for as long.
+  private static let spins = 4000
 
   init(threads: Int) {
     runs = ItemRuns(threads: threads)
@@ -152,9 +152,10 @@ private final class Shared: @unchecked Sendable {
     runs.deal(count)
     state.wrappingAdd(Self.jobUnit | Self.openBit, ordering: .sequentiallyConsistent)
     if sleepers.load(ordering: .sequentiallyConsistent) > 0 {
+      // Whoever is about to sleep has looked at the state under the lock, or will.
       pthread_mutex_lock(mutex)
-      pthread_cond_broadcast(condition)
       pthread_mutex_unlock(mutex)
+      pthread_cond_broadcast(condition)
     }
   }
 

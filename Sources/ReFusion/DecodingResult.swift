@@ -31,6 +31,9 @@ package struct DecodingObserver {
   /// Decisions of ReFusion decoding, in order.
   package var decision: ((DecodingDecision) -> Void)?
 
+  /// Whether somebody sees tokens that decide nothing.
+  var seesWholeRows: Bool { forward != nil || decision != nil }
+
   package init(
     forward: ((TracedForward) -> Void)? = nil,
     commit: ((_ tokens: [Int32], _ positions: [Int32]) -> Void)? = nil,

@@ -10,8 +10,10 @@ extension InferenceSession {
   ///
   /// Keys and values land at the batch's destinations; committing them is a matter of counting
   /// them in, dropping them of not.
-  package func forward(_ batch: ForwardBatch) {
-    forwardCount += 1
+  ///
+  /// - Parameter isRepeated: not counted, because an earlier call with fewer tokens of the same was.
+  package func forward(_ batch: ForwardBatch, isRepeated: Bool = false) {
+    if !isRepeated { forwardCount += 1 }
     workProbe?(.forward(tokens: batch.count, context: Int(batch.spans.first?.prefixEnd ?? 0)))
     let began = ContinuousClock.now
     defer { arithmeticTime += ContinuousClock.now - began }

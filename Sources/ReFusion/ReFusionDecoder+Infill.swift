@@ -10,8 +10,26 @@ private struct InfillRows {
   /// The first row that holds an accepted EOS.
   var endRow: Int?
   var iterations = 0
+  /// Tokens beyond the accepted ones that the next iteration looks at, at first.
+  var reach = InfillRows.leastReach
+
+  /// With the last accepted token this makes eight, the fewest that products do not take longer for.
+  static let leastReach = 7
 
   var isComplete: Bool { tags.allSatisfy { $0.allSatisfy { $0 } } }
+
+  /// Accepted tokens of the row that has most, of those that are not complete.
+  var longest: Int {
+    tags.map { $0.prefix { $0 }.count }.filter { $0 < tags[0].count }.max() ?? 0
+  }
+
+  /// Whether every row that is not complete has a token that was not accepted before `end`, so that
+  /// what comes after it does not matter.
+  func isDecided(by accepted: [[Bool]], before end: Int) -> Bool {
+    zip(tags, accepted).allSatisfy { before, now in
+      before.allSatisfy { $0 } || !now[..<end].allSatisfy { $0 }
+    }
+  }
 }
 
 extension ReFusionDecoder {
@@ -20,8 +38,7 @@ extension ReFusionDecoder {
   mutating func infill(_ plan: SlotPlan, _ check: DraftCheck) {
     var rows = InfillRows(tokens: plan.drafts, tags: check.tags, starts: plan.starts)
     while !rows.isComplete {
-      proposeUntagged(&rows)
-      accept(&rows, verifyRows(rows))
+      iterate(&rows)
       rows.iterations += 1
     }
     roundTokensPerForward.append(
@@ -30,19 +47,44 @@ extension ReFusionDecoder {
     removeChosen(plan, endRow: rows.endRow)
   }
 
-  /// D.1: forward accepted tokens and MASKs from the offset; MASKs take their argmax.
-  private func proposeUntagged(_ rows: inout InfillRows) {
+  /// One iteration of D, on as few tokens of the rows as decide it.
+  ///
+  /// A row gains the tokens before the first that is not accepted; those after it are proposed anew in
+  /// the next iteration, and no token depends on one after it. So an iteration that finds such a token
+  /// in each row among the next few is the same as one on whole rows.
+  private mutating func iterate(_ rows: inout InfillRows) {
     let size = settings.slotSize
+    // Somebody who watches sees whole rows, as the official code computes them.
+    var reach = observer.seesWholeRows ? size : rows.reach
+    let longest = rows.longest
+    var isRepeated = false
+    while true {
+      let end = min(longest + reach, size)
+      proposeUntagged(&rows, before: end, isRepeated: isRepeated)
+      let probabilities = verifyRows(rows, before: end, isRepeated: isRepeated)
+      let accepted = acceptedTags(rows, probabilities, before: end)
+      if end == size || rows.isDecided(by: accepted, before: end) {
+        accept(&rows, accepted, probabilities)
+        break
+      }
+      reach *= 2
+      isRepeated = true
+    }
+    rows.reach = max(InfillRows.leastReach, 2 * (rows.longest - longest))
+  }
+
+  /// D.1: forward accepted tokens and MASKs from the offset; MASKs take their argmax.
+  private func proposeUntagged(_ rows: inout InfillRows, before end: Int, isRepeated: Bool) {
     let offset = rows.offset
     let inputs = zip(rows.tokens, rows.tags).map { tokens, tags in
-      (offset..<size).map { tags[$0] ? tokens[$0] : maskToken }
+      (offset..<end).map { tags[$0] ? tokens[$0] : maskToken }
     }
-    forward(rows, inputs)
+    forward(rows, inputs, isRepeated: isRepeated)
     var asked: [(row: Int, column: Int)] = []
     for row in rows.tags.indices {
-      for column in offset..<size where !rows.tags[row][column] { asked.append((row, column)) }
+      for column in offset..<end where !rows.tags[row][column] { asked.append((row, column)) }
     }
-    let scores = session.score(at: asked.map { $0.row * (size - offset) + $0.column - offset })
+    let scores = session.score(at: asked.map { $0.row * (end - offset) + $0.column - offset })
     for (place, score) in zip(asked, scores) {
       rows.tokens[place.row][place.column] = score.argmax
     }
@@ -52,9 +94,11 @@ extension ReFusionDecoder {
   ///
   /// - Returns: per row, the probability of each token after the one at the offset, read one token
   ///   earlier.
-  private func verifyRows(_ rows: InfillRows) -> [[Float]] {
-    let width = settings.slotSize - rows.offset
-    forward(rows, rows.tokens.map { Array($0[rows.offset...]) })
+  private func verifyRows(
+    _ rows: InfillRows, before end: Int, isRepeated: Bool
+  ) -> [[Float]] {
+    let width = end - rows.offset
+    forward(rows, rows.tokens.map { Array($0[rows.offset..<end]) }, isRepeated: isRepeated)
     var asked: [Int] = []
     var targets: [Int32] = []
     for (row, tokens) in rows.tokens.enumerated() {
@@ -69,28 +113,40 @@ extension ReFusionDecoder {
     }
   }
 
-  private func forward(_ rows: InfillRows, _ inputs: [[Int32]]) {
-    let places = rows.starts.map { Array(slotPositions($0).dropFirst(rows.offset)) }
+  private func forward(_ rows: InfillRows, _ inputs: [[Int32]], isRepeated: Bool) {
+    let places = zip(rows.starts, inputs).map {
+      Array(slotPositions($0).dropFirst(rows.offset).prefix($1.count))
+    }
     session.forward(
       .blockDiagonal(
         rows: inputs, positions: places, cacheLength: committed.count,
-        stride: settings.slotSize, offset: rows.offset))
+        stride: settings.slotSize, offset: rows.offset), isRepeated: isRepeated)
     trace(inputs, places, cacheLength: committed.count + rows.offset)
   }
 
-  /// D.2 to D.4: accept tokens, cut at an EOS, move the offset.
-  private mutating func accept(_ rows: inout InfillRows, _ probabilities: [[Float]]) {
+  /// D.2: the tags after this iteration; beyond `end` they are as before.
+  private func acceptedTags(
+    _ rows: InfillRows, _ probabilities: [[Float]], before end: Int
+  ) -> [[Bool]] {
     let offset = rows.offset
-    for row in rows.tokens.indices {
+    return rows.tags.indices.map { row in
       let before = rows.tags[row]
       // The token at the offset stands, and so does any whose left neighbour did before this step:
       // every row gains at least one token.
-      let passes = (offset..<settings.slotSize).map { column in
+      let passes = (offset..<end).map { column in
         column == offset || before[column - 1]
           || probabilities[row][column - offset - 1] > settings.tokenThreshold
       }
-      rows.tags[row].replaceSubrange(offset..., with: Self.cumulativeAnd(passes))
+      return Array(before[..<offset]) + Self.cumulativeAnd(passes + Array(before[end...]))
     }
+  }
+
+  /// D.2 to D.4: accept tokens, cut at an EOS, move the offset.
+  private mutating func accept(
+    _ rows: inout InfillRows, _ accepted: [[Bool]], _ probabilities: [[Float]]
+  ) {
+    rows.tags = accepted
+    let offset = rows.offset
     if let end = firstRowWithEnd(rows) {
       rows.tokens.removeSubrange((end + 1)...)
       rows.tags.removeSubrange((end + 1)...)
