@@ -1,5 +1,5 @@
 // Products with f32 activations for many tokens, compiled once per instruction set: weights become
-// a panel of f32 that stays in the first-level cache, `[column][rows]`, and blocks of tokens meet
+// a panel of f32 that stays in the nearer caches, `[column][rows]`, and blocks of tokens meet
 // it with their sums in registers. Rounding is not part of the contract here.
 //
 // The including file defines INGOT_GEMM_VECTORS (f32x16 of rows), INGOT_GEMM_TOKENS (a multiple of
@@ -12,8 +12,8 @@ enum {
   GEMM_TOKENS = 512,
   GEMM_MANY = 96,
   INGOT_NAME(gemm_rows) = 16 * INGOT_GEMM_VECTORS,
-  /// Columns of a panel: 16 KiB for 32 rows.
-  INGOT_NAME(gemm_columns) = 128,
+  /// Columns of a panel: 32 KiB for 32 rows. Fewer read and write the sums more often.
+  INGOT_NAME(gemm_columns) = 256,
   /// Numbers in a panel; turning 16 columns at a time may write 15 too many.
   INGOT_NAME(gemm_panel) = INGOT_NAME(gemm_rows) * (INGOT_NAME(gemm_columns) + 16)
 };

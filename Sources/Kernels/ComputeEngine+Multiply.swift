@@ -161,7 +161,7 @@ extension ComputeEngine {
   private static func packedTokens(_ type: ElementType) -> Int { type == .float32 ? 64 : 32 }
 
   /// From here on a matrix unit for bf16, three products for one, is faster.
-  private static let splitTokens = 5
+  private static let splitTokens = 2
 
   /// Whether these weights are multiplied in a matrix unit for bf16.
   package func usesBF16Unit(_ matrix: WeightMatrix, tokens: Int) -> Bool {

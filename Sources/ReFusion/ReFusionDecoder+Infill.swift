@@ -13,8 +13,9 @@ private struct InfillRows {
   /// Tokens beyond the accepted ones that the next iteration looks at, at first.
   var reach = InfillRows.leastReach
 
-  /// With the last accepted token this makes eight, the fewest that products do not take longer for.
-  static let leastReach = 7
+  /// With the last accepted token this makes four. More are seldom accepted at once, and where they are,
+  /// the next iteration looks further at first.
+  static let leastReach = 3
 
   var isComplete: Bool { tags.allSatisfy { $0.allSatisfy { $0 } } }
 
