@@ -218,6 +218,8 @@ INGOT_INLINE void ingot_bf16_few_block(
   const int64_t direct = row + BF16_BLOCK_ROWS <= p->end ? p->columns / BF16_COLUMNS : 0;
   const uint8_t *at = (const uint8_t *)(p->weights + row * p->columns);
   const uint16_t *x = p->x;
+  // At the end of a row that is the beginning of the block below.
+  const int64_t wrap = BF16_BLOCK_ROWS * stride + (BF16_AHEAD - steps) * 64;
   _tile_zero(0);
   _tile_zero(1);
   if (wide) _tile_zero(2);
@@ -226,7 +228,7 @@ INGOT_INLINE void ingot_bf16_few_block(
     if (k < direct) {
       INGOT_UNROLL
       for (int r = 0; r < BF16_BLOCK_ROWS; r++)
-        __builtin_prefetch(at + r * stride + BF16_AHEAD * 64);
+        __builtin_prefetch(at + r * stride + (k + BF16_AHEAD < steps ? BF16_AHEAD * 64 : wrap));
       ingot_bf16_few_step(at, stride, x, next, form);
     } else {
       ingot_bf16_few_part(p, row, k * BF16_COLUMNS, x, next, form);
