@@ -1,12 +1,16 @@
 // Prints one line per case with a hash of a kernel's output bits, so that two machines (or two
 // instruction sets) can be compared with `cmp`. Usage: kernel_bits [TABLE [edges]]; without a table,
 // the names of those that this machine can run; `edges` adds shapes that take a while. Every block
-// of memory is exactly as large as the kernels may use, so a sanitizer sees each byte beyond.
-#define _POSIX_C_SOURCE 200112L
+// of memory is exactly as large as the kernels may use, so a sanitizer sees each byte beyond. Dense
+// products, which may round as they like, say whether they are close to the exact ones.
+#define _DEFAULT_SOURCE
+#include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "ingot_kernels.h"
 
@@ -118,6 +122,93 @@ static void check_largest_product(const ingot_kernels *k, int lowest, int64_t to
   check_product_of(k, w, x, tokens, "largest product");
 }
 
+// MARK: dense products, whose rounding is free
+
+/// Memory that ends where a page begins that may not be read: no sanitizer sees the loads of a matrix
+/// unit.
+typedef struct guarded {
+  uint8_t *bytes;
+  void *pages;
+  size_t size;
+} guarded;
+
+static guarded guard(int64_t count) {
+  const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+  const size_t live = ((size_t)count + page - 1) / page * page;
+  guarded g = {.size = live + page};
+  g.pages = mmap(0, g.size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (g.pages == MAP_FAILED || mprotect((uint8_t *)g.pages + live, page, PROT_NONE) != 0) abort();
+  g.bytes = (uint8_t *)g.pages + live - count;
+  return g;
+}
+
+static void release(guarded g) { munmap(g.pages, g.size); }
+
+/// A number near 1 of either sign, stored as `type` at `index`, and its value.
+static double store_weight(uint8_t *bytes, int32_t type, int64_t index) {
+  const uint32_t sign = (uint32_t)(next_random() >> 63), fraction = (uint32_t)(next_random() >> 57);
+  const double value = (sign ? -1 : 1) * (1 + fraction / 128.0);
+  const uint32_t f32 = sign << 31 | 0x3F800000u | fraction << 16;
+  const uint16_t f16 = (uint16_t)(sign << 15 | 0x3C00u | fraction << 3), bf16 = (uint16_t)(f32 >> 16);
+  if (type == INGOT_F32) memcpy(bytes + 4 * index, &f32, 4);
+  else memcpy(bytes + 2 * index, type == INGOT_F16 ? &f16 : &bf16, 2);
+  return value;
+}
+
+static int is_close(
+    const float *found, const double *weights, const float *x, int64_t rows, int64_t columns,
+    int64_t tokens) {
+  for (int64_t t = 0; t < tokens; t++)
+    for (int64_t r = 0; r < rows; r++) {
+      double sum = 0, size = 0;
+      for (int64_t c = 0; c < columns; c++) {
+        const double term = weights[r * columns + c] * (double)x[t * columns + c];
+        sum += term, size += fabs(term);
+      }
+      // Written so that NaN fails.
+      if (!(fabs((double)found[t * rows + r] - sum) <= (double)columns * 0x1p-23 * size)) return 0;
+    }
+  return 1;
+}
+
+static void check_dense(
+    const ingot_kernels *k, int32_t type, int64_t rows, int64_t columns, int64_t tokens) {
+  const int64_t wide = (tokens + 15) / 16 * 16, middle = rows / 2 / 32 * 32;
+  const guarded w = guard(rows * columns * (type == INGOT_F32 ? 4 : 2));
+  const guarded x = guard(tokens * columns * 4), out = guard(tokens * rows * 4);
+  double *weights = malloc((size_t)(rows * columns) * sizeof *weights);
+  for (int64_t i = 0; i < rows * columns; i++) weights[i] = store_weight(w.bytes, type, i);
+  float *in = (float *)x.bytes, *found = (float *)out.bytes;
+  for (int64_t i = 0; i < tokens * columns; i++) in[i] = next_float();
+  void *scratch = aligned(INGOT_MULTIPLY_SCRATCH);
+  float *packed = aligned(wide * columns * 4);
+  uint16_t *parts = aligned(wide * ((columns + 31) / 32 * 32) * 6);
+  const ingot_region all = {0, wide, 0, columns};
+  k->pack(in, all, tokens, columns, packed);
+  if (k->split_bf16) k->split_bf16(in, all, tokens, columns, parts);
+  int close = 1;
+  for (int way = 0; way < 3; way++) {
+    if (way == 2 && (type != INGOT_BF16 || !k->multiply_bf16)) continue;
+    memset(found, 0xA5, (size_t)(tokens * rows) * 4);
+    // In two parts, as two threads would.
+    for (int part = 0; part < 2; part++) {
+      const int64_t first = part ? middle : 0, end = part ? rows : middle;
+      if (way == 0)
+        k->multiply_dense(w.bytes, type, rows, columns, first, end, in, tokens, found, scratch);
+      else if (way == 1)
+        k->multiply_dense_packed(
+            w.bytes, type, rows, columns, first, end, packed, tokens, found, scratch);
+      else k->multiply_bf16(w.bytes, rows, columns, first, end, parts, tokens, found, scratch);
+    }
+    close = close && is_close(found, weights, in, rows, columns, tokens);
+  }
+  printf(
+      "dense type %d %lldx%lld tokens %lld %s\n", type, (long long)rows, (long long)columns,
+      (long long)tokens, close ? "close" : "WRONG");
+  release(w), release(x), release(out);
+  free(weights), free(scratch), free(packed), free(parts);
+}
+
 static void check_attention(
     const ingot_kernels *k, int32_t format, int64_t heads, int64_t shared, int64_t d,
     int64_t tokens) {
@@ -213,6 +304,15 @@ int main(int count, char **arguments) {
         check_product(k, kind, group, 151671, group, 33);
         check_product(k, kind, group, 1, group, 600);
       }
+  const int64_t few[] = {1, 2, 3, 4, 5, 6, 16, 17, 31, 32, 33, 70};
+  for (int32_t type = INGOT_F32; type <= INGOT_BF16; type++)
+    for (int t = 0; t < 12; t++) {
+      check_dense(k, type, 1, 16, few[t]);
+      check_dense(k, type, 33, 7, few[t]);
+      check_dense(k, type, 83, 139, few[t]);
+      check_dense(k, type, 128, 96, few[t]);
+      check_dense(k, type, 48, 290, few[t]);
+    }
   const int64_t widths[] = {2, 16, 30, 128, 257, 3009};
   for (int i = 0; i < 6; i++) check_elementwise(k, widths[i]);
   for (int32_t format = INGOT_CACHE_F32; format <= INGOT_CACHE_INT8; format++)
