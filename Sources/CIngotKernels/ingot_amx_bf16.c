@@ -61,11 +61,9 @@ void ingot_split_bf16_amx(
   const int64_t steps = ingot_bf16_steps(columns);
   for (int64_t t = region.first_token; t < region.end_token; t++)
     for (int64_t c = region.first_column; c < ingot_bf16_steps(region.end_column) * BF16_COLUMNS; c += 16) {
-      const int64_t left = t < tokens ? columns - c : 0;
-      const __mmask16 live = left >= 16 ? 0xFFFF : left > 0 ? (__mmask16)((1 << left) - 1) : 0;
       uint16_t *to = out + (t / 16 * steps + c / BF16_COLUMNS) * BF16_PARTS * BF16_TILE
                      + t % 16 * BF16_COLUMNS + c % BF16_COLUMNS;
-      __m512 rest = _mm512_maskz_loadu_ps(live, x + t * columns + c);
+      __m512 rest = ingot_load_left(x + t * columns + c, t < tokens ? columns - c : 0);
       for (int part = 0; part < BF16_PARTS; part++) rest = ingot_take_bf16(rest, to + part * BF16_TILE);
     }
 }

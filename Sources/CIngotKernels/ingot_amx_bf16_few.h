@@ -8,7 +8,7 @@
 enum {
   /// Tokens whose parts lie side by side in a tile: part p of token t is column p · tokens + t.
   BF16_JOINT_TOKENS = 5,
-  /// From here on sums are collected strip by strip, and it is the weights that are turned.
+  /// Beyond these, sums are collected strip by strip, and it is the weights that are turned.
   BF16_FEW_TOKENS = 32,
   /// Rows of one block, two tiles.
   BF16_BLOCK_ROWS = 32,

@@ -15,21 +15,26 @@ extension ComputeEngine {
   ) {
     precondition(spans.count == tokens && queryHeads % cache.keyValueHeads == 0)
     guard tokens > 0 else { return }
-    let work = AttentionWork(spans, cache)
+    withAttention(
+      queries: queries, queryHeads: queryHeads, layer: layer, cache: cache, spans: spans,
+      into: output
+    ) { attend($0, AttentionWork(spans, cache), queryHeads: queryHeads, tokens: tokens, cache) }
+  }
+
+  /// All tokens' attention over all heads, a few tokens of a head at a time.
+  func attend(
+    _ task: UnsafePointer<ingot_attention>, _ work: AttentionWork, queryHeads: Int, tokens: Int,
+    _ cache: KeyValueCache
+  ) {
     let (base, stride) = scratch(bytesPerThread: work.scratchBytes)
     let step = Self.attentionStep(queryHeads, cache)
     let blocks = (tokens + step - 1) / step
     let cost = tokens * queryHeads * work.costOfQuery
-    withAttention(
-      queries: queries, queryHeads: queryHeads, layer: layer, cache: cache, spans: spans,
-      into: output
-    ) { task in
-      runItems(blocks * cache.keyValueHeads, cost: cost) { worker, item in
-        let first = item / cache.keyValueHeads * step
-        functions.attend(
-          task, Int64(item % cache.keyValueHeads), Int64(first),
-          Int64(min(first + step, tokens)), base + worker * stride)
-      }
+    runItems(blocks * cache.keyValueHeads, cost: cost) { worker, item in
+      let first = item / cache.keyValueHeads * step
+      functions.attend(
+        task, Int64(item % cache.keyValueHeads), Int64(first),
+        Int64(min(first + step, tokens)), base + worker * stride)
     }
   }
 

@@ -73,6 +73,7 @@ extension ComputeEngine {
     let (tokens, cache) = (attention.tokens, attention.cache)
     precondition(tokens.count == input.tokens && tokens.count == next.tokens)
     precondition(attention.rope.headDimension == attention.headDimension)
+    precondition(attention.queryHeads % cache.keyValueHeads == 0)
     precondition(tokens.destinations.allSatisfy { (0..<cache.capacity).contains(Int($0)) })
     guard tokens.count > 0 else { return }
     attention.rope.withRows(covering: tokens.positions) { rope in
@@ -80,15 +81,14 @@ extension ComputeEngine {
         queries: attention.query.product.output, queryHeads: attention.queryHeads,
         layer: attention.layer, cache: cache, spans: tokens.spans, into: next.numbers
       ) { task in
-        let step = HeadStep(attention: attention, rope: rope, task: task)
+        let step = HeadStep(
+          attention: attention, rope: rope, task: task, work: AttentionWork(tokens.spans, cache))
         if staysOnThread(attention) {
           attendByHead(step, input, into: next)
         } else {
           projectHeads(step, input)
           attend(
-            queries: attention.query.product.output, tokens: tokens.count,
-            queryHeads: attention.queryHeads, layer: attention.layer, cache: cache,
-            spans: tokens.spans, into: next.numbers)
+            task, step.work, queryHeads: attention.queryHeads, tokens: tokens.count, cache)
           prepare(next)
         }
       }
@@ -101,6 +101,7 @@ private struct HeadStep {
   let attention: LayerAttention
   let rope: UnsafePointer<Float>
   let task: UnsafePointer<ingot_attention>
+  let work: AttentionWork
 
   /// Calls `body` for queries, keys and values, with how many of their heads belong to one key/value
   /// head.
@@ -127,8 +128,7 @@ extension ComputeEngine {
   }
 
   private func attendByHead(_ step: HeadStep, _ input: LinearInput, into next: LinearInput) {
-    let attention = step.attention
-    let work = AttentionWork(attention.tokens.spans, attention.cache)
+    let (attention, work) = (step.attention, step.work)
     let (base, stride) = scratch(bytesPerThread: max(work.scratchBytes, INGOT_MULTIPLY_SCRATCH))
     let (d, group) = (attention.headDimension, attention.group)
     let cost =

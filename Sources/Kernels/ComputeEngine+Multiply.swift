@@ -160,7 +160,7 @@ extension ComputeEngine {
   /// From here on turning weights into panels of f32 costs less than it saves.
   private static func packedTokens(_ type: ElementType) -> Int { type == .float32 ? 64 : 32 }
 
-  /// From here on a matrix unit for bf16, three products for one, is faster.
+  /// From here on a matrix unit for bf16 is faster.
   private static let splitTokens = 2
 
   /// Whether these weights are multiplied in a matrix unit for bf16.
