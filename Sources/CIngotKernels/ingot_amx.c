@@ -30,6 +30,8 @@
 
 #include "ingot_amx_planes.h"
 
+#include "ingot_exact_few.h"
+
 #include "ingot_amx_form.h"
 
 #include "ingot_amx_stream.h"
@@ -38,8 +40,8 @@ void ingot_multiply_tiled_avx512vnni(
     const ingot_tiled *w, const ingot_activations *x, int64_t first, int64_t end, float *out,
     void *scratch);
 
-/// Fewer tokens are bound by memory; for `cb4-g16` VNNI measures better.
-enum { AMX_TOKENS = 5 };
+/// One token and two are bound by memory; VNNI measures better there in groups of 16 and 32.
+enum { AMX_TOKENS = 3 };
 
 int32_t ingot_activation_order_amx(int64_t tokens) {
   return tokens < AMX_TOKENS ? INGOT_BY_QUAD : INGOT_BY_TILE;
@@ -351,6 +353,10 @@ static void ingot_multiply_sweeps(
 void ingot_multiply_tiled_amx(
     const ingot_tiled *w, const ingot_activations *x, int64_t first, int64_t end, float *out,
     void *scratch) {
+  if (ingot_is_exact_few(w, x)) {
+    ingot_multiply_exact_few(w, x, first, end, out);
+    return;
+  }
   if (x->order == INGOT_BY_QUAD) {
     ingot_multiply_tiled_avx512vnni(w, x, first, end, out, scratch);
     return;

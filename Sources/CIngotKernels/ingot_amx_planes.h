@@ -4,7 +4,7 @@
 
 /// What turns the nibbles of four groups into two planes.
 typedef struct ingot_plane_scales {
-  /// A byte for each row of each group: the size of its scale, and 16 where it is negative.
+  /// A byte for each row of each group: the size of its scale, and bit 4 set where it is negative.
   __m512i sizes, signs;
 } ingot_plane_scales;
 
@@ -31,25 +31,30 @@ INGOT_INLINE ingot_plane_scales ingot_read_plane_scales(const uint8_t *scales) {
       _mm512_mask_permutexvar_epi8(
           _mm512_and_si512(codes, _mm512_set1_epi8(63)), is_large, codes,
           _mm512_loadu_si512(large)),
-      _mm512_and_si512(_mm512_srli_epi16(codes, 3), _mm512_set1_epi8(16))};
+      _mm512_srli_epi16(codes, 3)};
   return read;
 }
 
-/// 64 levels (as indexes of `ingot_signed_levels`) times their scales, split in bytes.
+/// `to` with what stands beside each byte of `where` in the words of `from`. One instruction; compilers
+/// make two of it.
+INGOT_INLINE __m512i ingot_insert_neighbours(__m512i to, __mmask64 where, __m512i from) {
+  const __m512i neighbours = _mm512_broadcast_i32x4(
+      _mm_setr_epi8(1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14));
+  __asm__("vpshufb %3, %2, %0 %{%1%}" : "+v"(to) : "Yk"(where), "v"(from), "v"(neighbours));
+  return to;
+}
+
+/// 64 levels (their indexes in the low 5 bits) times their scales, split in bytes.
 INGOT_INLINE void ingot_split_products(
     __m512i index, __m512i table, __m512i even_scales, __m512i odd_scales, uint8_t *high,
     uint8_t *low) {
-  const __m512i low_bytes = _mm512_set1_epi16(0x00FF);
+  const __mmask64 even_bytes = 0x5555555555555555, odd_bytes = ~even_bytes;
   const __m512i levels = _mm512_permutexvar_epi8(index, table);
   // The other byte of each pair has the scale 0.
   const __m512i even = _mm512_maddubs_epi16(even_scales, levels);
   const __m512i odd = _mm512_maddubs_epi16(odd_scales, levels);
-  // The second operand where `low_bytes` is set, elsewhere the third.
-  enum { SELECT = 0xCA };
-  _mm512_store_si512(
-      high, _mm512_ternarylogic_epi32(low_bytes, _mm512_srli_epi16(even, 8), odd, SELECT));
-  _mm512_store_si512(
-      low, _mm512_ternarylogic_epi32(low_bytes, even, _mm512_slli_epi16(odd, 8), SELECT));
+  _mm512_store_si512(high, ingot_insert_neighbours(odd, even_bytes, even));
+  _mm512_store_si512(low, ingot_insert_neighbours(even, odd_bytes, odd));
 }
 
 /// Unpacks groups [first, end) of four of one tile to both planes, `[column / 4][16 rows][column % 4]`
@@ -74,17 +79,17 @@ INGOT_INLINE void ingot_unpack_plane_groups(
         _mm512_maskz_permutexvar_epi8(0x5555555555555555, rows, all.sizes);
     const __m512i odd_scales = _mm512_slli_epi16(even_scales, 8);
     const __m512i signs = _mm512_permutexvar_epi8(rows, all.signs);
-    // (a & b) | c
-    enum { MASKED_OR = 0xEA };
+    // The first operand where the second is set, elsewhere the third.
+    enum { SELECT = 0xE2 };
     INGOT_UNROLL
     for (int i = 0; i < FAR; i += 64) {
       const int at = 2 * FAR * g + i;
       const __m512i both = _mm512_loadu_si512(packed + FAR * g + i);
       ingot_split_products(
-          _mm512_ternarylogic_epi32(both, nibble, signs, MASKED_OR), table, even_scales,
+          _mm512_ternarylogic_epi32(both, nibble, signs, SELECT), table, even_scales,
           odd_scales, high + at, low + at);
       ingot_split_products(
-          _mm512_ternarylogic_epi32(_mm512_srli_epi16(both, 4), nibble, signs, MASKED_OR), table,
+          _mm512_ternarylogic_epi32(_mm512_srli_epi16(both, 4), nibble, signs, SELECT), table,
           even_scales, odd_scales, high + at + FAR, low + at + FAR);
     }
   }

@@ -7,7 +7,7 @@
 enum {
   /// Up to here the activations of one block of columns stay in the first-level cache.
   STREAM_TOKENS = 64,
-  /// Blocks on their way from memory, after the one that follows.
+  /// Blocks on their way to the first-level cache, after the one that follows.
   STREAM_AHEAD = 2,
   /// Most products of a block and 16 tokens.
   STREAM_DOTS = INGOT_BLOCK / 32 * 2 * INGOT_LANES * INGOT_LANES
@@ -170,21 +170,46 @@ INGOT_INLINE ingot_stream_pair ingot_stream_pair_after(
   return next;
 }
 
-/// Fetches a share of the scales of two tiles, as many shares as there are blocks.
-INGOT_INLINE void ingot_stream_fetch_scales(
-    const ingot_stream *s, const ingot_stream_pair *pair, int64_t share, int64_t shares) {
-  const int64_t lines = s->w->code_offset / 64;
-  for (int64_t i = lines * share / shares; i < lines * (share + 1) / shares; i++) {
-    _mm_prefetch((const char *)pair->of[0].tile + 64 * i, _MM_HINT_T1);
-    _mm_prefetch((const char *)pair->of[1].tile + 64 * i, _MM_HINT_T1);
+/// Lines of memory that are fetched early: of runs `stride` bytes apart, lines [first, end).
+typedef struct ingot_stream_lines {
+  const char *runs;
+  int64_t stride, first, end;
+} ingot_stream_lines;
+
+/// What is fetched of a pair of tiles during block `block` of the pair before: all of them in 8 places at
+/// once, or, of exact sums, which are bound by arithmetic, their scales.
+INGOT_INLINE ingot_stream_lines ingot_stream_lines_of(
+    const ingot_tiled *w, const ingot_stream_pair *pair, ingot_form form, int64_t block,
+    int64_t blocks) {
+  const int64_t lines = form.is_exact ? w->code_offset / 64 : w->tile_bytes / 32;
+  const int64_t runs = form.is_exact ? 1 : INGOT_FETCH_RUNS, length = (lines + runs - 1) / runs;
+  return (ingot_stream_lines){
+      (const char *)pair->of[0].tile, form.is_exact ? w->tile_bytes : 64 * length,
+      length * block / blocks, length * (block + 1) / blocks};
+}
+
+/// Fetches share `share` of `shares` of them.
+INGOT_INLINE void ingot_stream_fetch(
+    const ingot_stream_lines *lines, ingot_form form, int share, int shares) {
+  const int64_t count = lines->end - lines->first;
+  for (int64_t i = count * share / shares; i < count * (share + 1) / shares; i++) {
+    const char *const line = lines->runs + 64 * (lines->first + i);
+    if (form.is_exact) {
+      __builtin_prefetch(line, 0, 2);
+      __builtin_prefetch(line + lines->stride, 0, 2);
+    } else {
+      ingot_fetch_lines(line, lines->stride);
+    }
   }
 }
 
 /// What a block's kernel unpacks and fetches besides.
 typedef struct ingot_stream_supply {
   ingot_stream_pair now, next;
-  /// Packed blocks that are to be fetched.
+  /// Packed blocks that are to be fetched into the first-level cache.
   const uint8_t *ahead[2];
+  /// What is to be fetched from memory.
+  ingot_stream_lines lines;
   __m512i levels;
   /// Where shares of the next block are unpacked to.
   uint8_t *codes;
@@ -203,6 +228,7 @@ INGOT_INLINE void ingot_stream_block(
     ingot_stream_load(now, form, share);
     ingot_stream_finish(before, form, scales, i, shares, totals);
     ingot_stream_multiply(form, share);
+    ingot_stream_fetch(&supply->lines, form, i, shares);
     if (share.plane == 0) ingot_fetch_packed(supply->ahead[share.tile], form, share.step);
     const ingot_stream_pair *const from = other.is_next ? &supply->next : &supply->now;
     ingot_unpack_share(s->w, &from->of[other.tile], form, supply->levels, other, supply->codes);
@@ -286,7 +312,7 @@ INGOT_INLINE void ingot_stream_run(
       supply.next = ingot_stream_pair_after(s, &supply.now, &after, form);
       for (int i = 0; i < 2; i++)
         if (block + 1 + STREAM_AHEAD == blocks) supply.ahead[i] = after.of[i].codes;
-      ingot_stream_fetch_scales(s, &after, block, blocks);
+      supply.lines = ingot_stream_lines_of(w, &after, form, block, blocks);
       ingot_stream_block(s, &square, &before, &supply, form, totals);
       for (int i = 0; i < 2; i++) supply.ahead[i] += bytes;
       if (block == 0) {

@@ -83,9 +83,6 @@ INGOT_INLINE void ingot_stream_int6(
     const __m512i even = _mm512_loadu_si512(codes + i);
     const __m512i odd = _mm512_loadu_si512(codes + quarter + i);
     const __m512i two = _mm512_loadu_si512(codes + 2 * quarter + i);
-    _mm_prefetch((const char *)codes + i + 4096, _MM_HINT_T0);
-    _mm_prefetch((const char *)codes + quarter + i + 4096, _MM_HINT_T0);
-    _mm_prefetch((const char *)codes + 2 * quarter + i + 4096, _MM_HINT_T0);
     __m512i q[4];
     ingot_join_six_bits(even, odd, two, q);
     INGOT_UNROLL
@@ -114,6 +111,7 @@ INGOT_INLINE void ingot_stream_tile(
   const int64_t quad_stride = 4 * x->token_stride;
   const __m512i low = _mm512_set1_epi8(15), flip = _mm512_set1_epi8((char)0x80);
   const __m512i levels = ingot_levels_u8(w);
+  ingot_fetch_ahead(tile, w->code_offset);
   __m512 total[STREAM_TOKENS];
   INGOT_UNROLL
   for (int t = 0; t < tokens; t++) total[t] = _mm512_setzero_ps();
@@ -130,10 +128,10 @@ INGOT_INLINE void ingot_stream_tile(
       INGOT_UNROLL
       for (int t = 0; t < tokens; t++) dot[t] = ingot_start(offsets + index * padded, t, kind, zero);
       const int8_t *a = quad + 4 * column;
+      ingot_fetch_ahead(codes, ingot_code_bytes(w, group));
       if (kind == INGOT_INT8) {
         for (int64_t i = 0; i < group / 4; i++, codes += 64, a += 16) {
           const __m512i q = _mm512_xor_si512(_mm512_loadu_si512(codes), flip);
-          _mm_prefetch((const char *)codes + 4096, _MM_HINT_T0);
           INGOT_UNROLL
           for (int t = 0; t < tokens; t++)
             dot[t] = _mm512_dpbusd_epi32(dot[t], q, ingot_quad(a, t, quad_stride));
@@ -149,7 +147,6 @@ INGOT_INLINE void ingot_stream_tile(
         for (int t = 0; t < tokens; t++) far_dot[t] = _mm512_setzero_si512();
         for (int64_t i = 0; i < group / 8; i++, codes += 64, a += 16) {
           const __m512i both = _mm512_loadu_si512(codes);
-          _mm_prefetch((const char *)codes + 4096, _MM_HINT_T0);
           __m512i near_q = _mm512_and_si512(both, low);
           __m512i far_q = _mm512_and_si512(_mm512_srli_epi16(both, 4), low);
           if (kind == INGOT_CB4) {

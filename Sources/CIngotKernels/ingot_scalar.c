@@ -153,8 +153,8 @@ uint64_t ingot_read_memory(const void *memory, int64_t bytes) {
   const uint8_t *p = memory;
   uint64_t sum[8] = {0};
   for (int64_t i = 0; i < bytes; i += 64) {
-    // As far ahead as the kernels that stream weights; the hardware stops at page boundaries.
-    __builtin_prefetch(p + i + 4096);
+    // As the kernels that stream weights.
+    ingot_fetch_ahead(p + i, 64);
     for (int k = 0; k < 8; k++) {
       uint64_t word;
       memcpy(&word, p + i + 8 * k, 8);
