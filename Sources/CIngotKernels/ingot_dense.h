@@ -41,7 +41,10 @@ INGOT_INLINE void INGOT_NAME(dense_block)(
   INGOT_UNROLL
   for (int i = 0; i < STEP * tokens * chains; i++) sum[i] = ingot_splat(0);
   int64_t c = 0;
+  const int64_t size = type == INGOT_F32 ? 4 : 2;
+  const char *const rows = (const char *)weights + row * columns * size;
   for (; c + 16 * chains <= columns; c += 16 * chains) {
+    ingot_fetch_ahead(rows + STEP * c * size, STEP * 16 * chains * size);
     INGOT_UNROLL
     for (int k = 0; k < chains; k++) {
       f32x16 v[STEP];
