@@ -218,6 +218,9 @@ INGOT_INLINE void ingot_bf16_few_block(
   const int64_t direct = row + BF16_BLOCK_ROWS <= p->end ? p->columns / BF16_COLUMNS : 0;
   const uint8_t *at = (const uint8_t *)(p->weights + row * p->columns);
   const uint16_t *x = p->x;
+  const char *const below = (const char *)at + BF16_BLOCK_ROWS * stride;
+  // Two blocks leave room in the second-level cache.
+  const int is_short = BF16_BLOCK_ROWS * stride <= 1 << 18;
   // At the end of a row that is the beginning of the block below.
   const int64_t wrap = BF16_BLOCK_ROWS * stride + (BF16_AHEAD - steps) * 64;
   _tile_zero(0);
@@ -226,9 +229,15 @@ INGOT_INLINE void ingot_bf16_few_block(
   if (wide) _tile_zero(3);
   for (int64_t k = 0; k < steps; k++, at += 64, x += size) {
     if (k < direct) {
-      INGOT_UNROLL
-      for (int r = 0; r < BF16_BLOCK_ROWS; r++)
-        __builtin_prefetch(at + r * stride + (k + BF16_AHEAD < steps ? BF16_AHEAD * 64 : wrap));
+      if (is_short) {
+        // As many lines as are read now, of eight places in the block below.
+        for (int64_t i = 4 * k; i < 4 * (k + 1); i++) ingot_fetch_lines(below + 64 * i, 4 * stride);
+      } else {
+        INGOT_UNROLL
+        for (int r = 0; r < BF16_BLOCK_ROWS; r++)
+          __builtin_prefetch(
+              at + r * stride + (k + BF16_AHEAD < steps ? BF16_AHEAD * 64 : wrap));
+      }
       ingot_bf16_few_step(at, stride, x, next, form);
     } else {
       ingot_bf16_few_part(p, row, k * BF16_COLUMNS, x, next, form);
