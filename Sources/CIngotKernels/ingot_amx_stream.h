@@ -170,31 +170,34 @@ INGOT_INLINE ingot_stream_pair ingot_stream_pair_after(
   return next;
 }
 
-/// Lines of memory that are fetched early: of runs `stride` bytes apart, lines [first, end).
+/// Lines [first, end) of runs of memory `stride` bytes apart that are fetched early: 8 runs, or 2 that are
+/// only scales.
 typedef struct ingot_stream_lines {
   const char *runs;
   int64_t stride, first, end;
+  int32_t is_scales;
 } ingot_stream_lines;
 
-/// What is fetched of a pair of tiles during block `block` of the pair before: all of them in 8 places at
-/// once, or, of exact sums, which are bound by arithmetic, their scales.
+/// What is fetched of a pair of tiles during block `block` of the pair before: all of them, or their
+/// scales where 8 runs are not as many pages. So it is of exact sums, too, which are bound by arithmetic.
 INGOT_INLINE ingot_stream_lines ingot_stream_lines_of(
     const ingot_tiled *w, const ingot_stream_pair *pair, ingot_form form, int64_t block,
     int64_t blocks) {
-  const int64_t lines = form.is_exact ? w->code_offset / 64 : w->tile_bytes / 32;
-  const int64_t runs = form.is_exact ? 1 : INGOT_FETCH_RUNS, length = (lines + runs - 1) / runs;
+  const int is_scales = form.is_exact || 2 * w->tile_bytes < 4096 * INGOT_FETCH_RUNS;
+  const int64_t all = w->tile_bytes / 32;
+  const int64_t lines =
+      is_scales ? w->code_offset / 64 : (all + INGOT_FETCH_RUNS - 1) / INGOT_FETCH_RUNS;
   return (ingot_stream_lines){
-      (const char *)pair->of[0].tile, form.is_exact ? w->tile_bytes : 64 * length,
-      length * block / blocks, length * (block + 1) / blocks};
+      (const char *)pair->of[0].tile, is_scales ? w->tile_bytes : 64 * lines,
+      lines * block / blocks, lines * (block + 1) / blocks, is_scales};
 }
 
 /// Fetches share `share` of `shares` of them.
-INGOT_INLINE void ingot_stream_fetch(
-    const ingot_stream_lines *lines, ingot_form form, int share, int shares) {
+INGOT_INLINE void ingot_stream_fetch(const ingot_stream_lines *lines, int share, int shares) {
   const int64_t count = lines->end - lines->first;
   for (int64_t i = count * share / shares; i < count * (share + 1) / shares; i++) {
     const char *const line = lines->runs + 64 * (lines->first + i);
-    if (form.is_exact) {
+    if (lines->is_scales) {
       __builtin_prefetch(line, 0, 2);
       __builtin_prefetch(line + lines->stride, 0, 2);
     } else {
@@ -228,7 +231,7 @@ INGOT_INLINE void ingot_stream_block(
     ingot_stream_load(now, form, share);
     ingot_stream_finish(before, form, scales, i, shares, totals);
     ingot_stream_multiply(form, share);
-    ingot_stream_fetch(&supply->lines, form, i, shares);
+    ingot_stream_fetch(&supply->lines, i, shares);
     if (share.plane == 0) ingot_fetch_packed(supply->ahead[share.tile], form, share.step);
     const ingot_stream_pair *const from = other.is_next ? &supply->next : &supply->now;
     ingot_unpack_share(s->w, &from->of[other.tile], form, supply->levels, other, supply->codes);
