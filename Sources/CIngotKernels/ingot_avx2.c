@@ -263,6 +263,8 @@ static void ingot_tile_avx2(
     const ingot_tiled *w, const uint8_t *tile, const ingot_activations *x, int64_t first,
     int64_t end, float *sums, uint8_t *unpacked) {
   memset(sums, 0, (size_t)((end - first + 3) / 4 * 4 * INGOT_LANES) * sizeof *sums);
+  // From memory once; further tokens find it in a cache.
+  if (first == 0) ingot_fetch_ahead(tile, w->code_offset);
   for (int64_t column = 0; column < w->columns; column += AVX2_COLUMNS) {
     const int64_t rest = w->columns - column;
     avx2_panel panel = {
@@ -271,6 +273,9 @@ static void ingot_tile_avx2(
         .codes = tile + w->code_offset + column * INGOT_LANES,
         .first_column = column,
         .columns = rest < AVX2_COLUMNS ? rest : AVX2_COLUMNS};
+    if (first == 0)
+      ingot_fetch_ahead(
+          tile + w->code_offset + ingot_code_bytes(w, column), ingot_code_bytes(w, panel.columns));
     if (w->kind != INGOT_INT8) {
       ingot_unpack_avx2(w, tile, column, panel.columns, unpacked);
       panel.codes = unpacked;
