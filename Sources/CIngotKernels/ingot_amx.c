@@ -1,8 +1,8 @@
 // AMX int8: Intel since Sapphire Rapids. A 64-byte atom of the weight layout is exactly one row of
 // the tile register that `tdpbssd` takes as its second operand, so int8 weights are multiplied
-// where they lie in the file. Up to 64 tokens stream the weights from memory (`ingot_amx_stream.h`);
-// more sweep over parts of them that stay in the second-level cache. Everything else, and products of a
-// token or a few, are the VNNI table's.
+// where they lie in the file. 3 to 64 tokens stream the weights from memory (`ingot_amx_stream.h`);
+// more sweep over parts of them that stay in the second-level cache. Exact sums of one or two tokens have a
+// vector kernel of their own (`ingot_exact_few.h`); everything else is the VNNI table's.
 #if defined(__x86_64__) && defined(__linux__)
 #define _GNU_SOURCE
 #include <immintrin.h>

@@ -1,6 +1,6 @@
 // Exact sums (`ingot_is_exact`) of one or two tokens, straight from the mapped bytes. Permutations of 64
-// bytes look at 6 bits of an index, so nibbles need no mask where the levels are repeated, and decode the
-// scales of four groups at once. Included below a target attribute with AVX-512 VNNI and VBMI.
+// bytes look at 6 bits of an index, so nibbles need no mask where the levels are repeated, and turn the
+// scales of four groups into numbers at once. Included below a target attribute with AVX-512 VNNI and VBMI.
 
 /// Activations, and levels as unsigned bytes, four times the same 16.
 typedef struct ingot_exact_few {
