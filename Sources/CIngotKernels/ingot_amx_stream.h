@@ -183,7 +183,7 @@ typedef struct ingot_stream_lines {
 INGOT_INLINE ingot_stream_lines ingot_stream_lines_of(
     const ingot_tiled *w, const ingot_stream_pair *pair, ingot_form form, int64_t block,
     int64_t blocks) {
-  const int is_scales = form.is_exact || 2 * w->tile_bytes < 4096 * INGOT_FETCH_RUNS;
+  const int is_scales = form.is_exact || 2 * w->tile_bytes < INGOT_FETCH_RUNS * INGOT_PAGE;
   const int64_t all = w->tile_bytes / 32;
   const int64_t lines =
       is_scales ? w->code_offset / 64 : (all + INGOT_FETCH_RUNS - 1) / INGOT_FETCH_RUNS;

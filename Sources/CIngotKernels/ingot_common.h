@@ -27,8 +27,12 @@
 #define INGOT_UNROLL _Pragma("GCC unroll 32")
 #endif
 
-/// Places that memory is read in at once.
-enum { INGOT_FETCH_RUNS = 8 };
+enum {
+  /// Places that memory is read in at once.
+  INGOT_FETCH_RUNS = 8,
+  /// Bytes of a page of memory.
+  INGOT_PAGE = 4096
+};
 
 /// Fetches a line of each of 8 runs of memory, `stride` bytes apart, into the second-level cache. Memory
 /// that is read in several pages at once gives two fifths more than one page after another (measured on a
@@ -40,12 +44,12 @@ INGOT_INLINE void ingot_fetch_lines(const char *first, int64_t stride) {
 /// Fetches what lies behind `bytes` bytes that are read in one go: of the 8 pages after these, a line of
 /// each in turn.
 INGOT_INLINE void ingot_fetch_ahead(const void *from, int64_t bytes) {
-  enum { LINE = 64, PAGE = 4096, WINDOW = INGOT_FETCH_RUNS * PAGE, RUN = INGOT_FETCH_RUNS * LINE };
+  enum { WINDOW = INGOT_FETCH_RUNS * INGOT_PAGE, RUN = INGOT_FETCH_RUNS * 64 };
   // Eight lines fetch a line of each page of the next window.
   const uintptr_t first = ((uintptr_t)from + RUN - 1) & -(uintptr_t)RUN;
   for (uintptr_t at = first; at < (uintptr_t)from + (uintptr_t)bytes; at += RUN) {
     const uintptr_t next = (at & -(uintptr_t)WINDOW) + WINDOW;
-    ingot_fetch_lines((const char *)(next + (at & (WINDOW - 1)) / INGOT_FETCH_RUNS), PAGE);
+    ingot_fetch_lines((const char *)(next + (at & (WINDOW - 1)) / INGOT_FETCH_RUNS), INGOT_PAGE);
   }
 }
 

@@ -44,6 +44,7 @@ INGOT_INLINE void INGOT_NAME(dense_block)(
   const int64_t size = type == INGOT_F32 ? 4 : 2;
   const char *const rows = (const char *)weights + row * columns * size;
   for (; c + 16 * chains <= columns; c += 16 * chains) {
+    // The rows lie one behind the other: as many bytes as are read of all of them.
     ingot_fetch_ahead(rows + STEP * c * size, STEP * 16 * chains * size);
     INGOT_UNROLL
     for (int k = 0; k < chains; k++) {

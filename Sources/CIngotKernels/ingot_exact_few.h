@@ -9,13 +9,6 @@ typedef struct ingot_exact_few {
   __m512i levels;
 } ingot_exact_few;
 
-/// Four activations of token t, repeated 16 times; `a` at the first four tokens' columns.
-INGOT_INLINE __m512i ingot_exact_quad(const int8_t *a, int t) {
-  int32_t word;
-  memcpy(&word, a + 4 * t, 4);
-  return _mm512_set1_epi32(word);
-}
-
 /// One group of 16 columns × `tokens` tokens: levels · activations, before the scales.
 INGOT_INLINE void ingot_exact_group(
     const ingot_exact_few *s, const uint8_t *codes, const int8_t *a, const int32_t *offsets,
@@ -31,8 +24,8 @@ INGOT_INLINE void ingot_exact_group(
     const __m512i far = _mm512_permutexvar_epi8(_mm512_srli_epi16(both, 4), s->levels);
     INGOT_UNROLL
     for (int t = 0; t < tokens; t++) {
-      dots[t] = _mm512_dpbusd_epi32(dots[t], near, ingot_exact_quad(a, t));
-      dots[t] = _mm512_dpbusd_epi32(dots[t], far, ingot_exact_quad(a + FAR, t));
+      dots[t] = _mm512_dpbusd_epi32(dots[t], near, ingot_quad(a, t, 0));
+      dots[t] = _mm512_dpbusd_epi32(dots[t], far, ingot_quad(a + FAR, t, 0));
     }
   }
 }

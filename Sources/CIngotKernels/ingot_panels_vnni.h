@@ -38,13 +38,6 @@ INGOT_INLINE void ingot_fetch_next(const ingot_panel *panel, int64_t part, int64
 /// log2(group / 16)
 INGOT_INLINE int ingot_level(int64_t group) { return __builtin_ctz((unsigned)group) - 4; }
 
-/// Four activations of token t, repeated 16 times.
-INGOT_INLINE __m512i ingot_quad(const int8_t *a, int t, int64_t quad_stride) {
-  int32_t word;
-  memcpy(&word, a + t / 4 * quad_stride + t % 4 * 4, 4);
-  return _mm512_set1_epi32(word);
-}
-
 /// Writes `count` tokens of one tile from rows of `stride` floats to the output matrix.
 INGOT_INLINE void ingot_write_tile(
     const ingot_tiled *w, int64_t tile, const float *lanes, int64_t stride, int64_t first,

@@ -153,7 +153,7 @@ uint64_t ingot_read_memory(const void *memory, int64_t bytes) {
   const uint8_t *p = memory;
   uint64_t sum[8] = {0};
   for (int64_t i = 0; i < bytes; i += 64) {
-    // As the kernels that stream weights.
+    // As the kernels that stream weights do; a page after another gives less.
     ingot_fetch_ahead(p + i, 64);
     for (int k = 0; k < 8; k++) {
       uint64_t word;

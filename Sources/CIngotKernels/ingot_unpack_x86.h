@@ -1,5 +1,5 @@
-// For the AVX-512 kernels: scales and codes of part of a weight tile as numbers. Included below a target
-// attribute.
+// For the AVX-512 kernels: scales and codes of part of a weight tile as numbers, and activations beside
+// them. Included below a target attribute.
 
 /// The scales of a group of cb4.
 INGOT_INLINE __m512 ingot_short_scales(const uint8_t *tile, int64_t index) {
@@ -57,6 +57,13 @@ INGOT_INLINE void ingot_join_six_bits(__m512i even, __m512i odd, __m512i two, __
 }
 
 INGOT_INLINE __m512i ingot_levels_u8(const ingot_tiled *w) { return ingot_nibble_bytes(w, 0x80); }
+
+/// Four activations of token t, repeated 16 times.
+INGOT_INLINE __m512i ingot_quad(const int8_t *a, int t, int64_t quad_stride) {
+  int32_t word;
+  memcpy(&word, a + t / 4 * quad_stride + t % 4 * 4, 4);
+  return _mm512_set1_epi32(word);
+}
 
 /// Unpacks `columns` columns (whole groups) of one tile from `first_column`.
 ///
