@@ -41,13 +41,22 @@ INGOT_INLINE void ingot_fetch_lines(const char *first, int64_t stride) {
   for (int run = 0; run < INGOT_FETCH_RUNS; run++) __builtin_prefetch(first + run * stride, 0, 2);
 }
 
-/// Fetches what lies behind `bytes` bytes that are read in one go: of the 8 pages after these, a line of
-/// each in turn.
+/// Whether `ingot_fetch_ahead` reads several pages at once: on Intel's processors. On AMD's that loses a fourth
+/// against one page after another (Zen 5, two threads: 36 GB/s against 49).
+extern __attribute__((visibility("hidden"))) int32_t ingot_fetches_pages;
+
+/// Fetches what lies behind `bytes` bytes that are read in one go: the same number of bytes 4096 further on,
+/// or of the 8 pages after these, a line of each in turn.
 INGOT_INLINE void ingot_fetch_ahead(const void *from, int64_t bytes) {
   enum { WINDOW = INGOT_FETCH_RUNS * INGOT_PAGE, RUN = INGOT_FETCH_RUNS * 64 };
+  const uintptr_t start = (uintptr_t)from, end = start + (uintptr_t)bytes;
+  if (!ingot_fetches_pages) {
+    for (uintptr_t at = (start + 63) & -(uintptr_t)64; at < end; at += 64)
+      __builtin_prefetch((const char *)at + INGOT_PAGE, 0, 2);
+    return;
+  }
   // Eight lines fetch a line of each page of the next window.
-  const uintptr_t first = ((uintptr_t)from + RUN - 1) & -(uintptr_t)RUN;
-  for (uintptr_t at = first; at < (uintptr_t)from + (uintptr_t)bytes; at += RUN) {
+  for (uintptr_t at = (start + RUN - 1) & -(uintptr_t)RUN; at < end; at += RUN) {
     const uintptr_t next = (at & -(uintptr_t)WINDOW) + WINDOW;
     ingot_fetch_lines((const char *)(next + (at & (WINDOW - 1)) / INGOT_FETCH_RUNS), INGOT_PAGE);
   }

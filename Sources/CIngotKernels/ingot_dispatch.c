@@ -85,6 +85,8 @@ static int32_t ingot_has_dotprod(void) {
 }
 #endif
 
+int32_t ingot_fetches_pages;
+
 enum { INGOT_TABLES = 8 };
 static const ingot_kernels *ingot_tables[INGOT_TABLES];
 
@@ -92,6 +94,7 @@ static void ingot_fill_tables(void) {
   int32_t count = 0;
 #if defined(__x86_64__)
   __builtin_cpu_init();
+  ingot_fetches_pages = __builtin_cpu_is("intel") != 0;
   if (ingot_has_avx512vnni()) {
 #if defined(__linux__)
     if (ingot_has_amx()) {

@@ -1,107 +1,111 @@
-// For the VNNI kernel: unpacking two weight tiles at a time into a panel of bytes that stays in the
-// first-level cache while every token meets it. Included below a target attribute.
+// For the VNNI kernel: more than a few tokens, two tiles at a time, panel by panel along the columns. Included
+// below a target attribute.
 
-/// Columns of one panel: 2 tiles × 512 columns are 16 KiB.
-enum { PANEL_COLUMNS = 512, PANEL_TOKENS = 512 };
+/// Tokens whose sums lie in scratch memory at a time.
+enum { PANEL_TOKENS = 512 };
 
-/// Part of two neighbouring tiles with their codes as bytes and their scales as f32.
-typedef struct ingot_panel {
-  /// `[column / 4][16 rows][column % 4]`
-  const uint8_t *codes[2];
-  /// `[group][16 rows]`
-  const float *scales[2];
-  int64_t first_column;
-  int64_t columns;
-  int64_t group;
-  /// `ingot_is_exact`: scales are integers in lanes of 32 bits, not floats.
-  int32_t is_exact;
-  /// Packed codes of the next panel, to be fetched while this one is multiplied.
-  const uint8_t *next[2];
-  int64_t next_bytes;
-} ingot_panel;
+/// What a thread keeps in its scratch memory.
+typedef struct ingot_panel_memory {
+  uint8_t codes[2][PANEL_BYTES / 2];
+  /// Groups have at least 16 columns.
+  float scales[2][PANEL_COLUMNS];
+  /// `[token][32 rows]`
+  float sums[PANEL_TOKENS * 2 * INGOT_LANES];
+} ingot_panel_memory;
+_Static_assert(sizeof(ingot_panel_memory) <= INGOT_MULTIPLY_SCRATCH, "scratch memory is too small");
 
-/// Adds the products of a panel and tokens [first, end) to `out`, `[token][32 rows]`; the including file
-/// defines it.
+/// Columns from `first` on that make a panel.
+INGOT_INLINE int64_t ingot_panel_width(const ingot_tiled *w, int is_unpacked, int64_t first) {
+  const int64_t bytes = is_unpacked ? INGOT_LANES : ingot_code_bytes(w, 1);
+  const int64_t most = PANEL_BYTES / 2 / bytes / INGOT_BLOCK * INGOT_BLOCK;
+  const int64_t rest = w->columns - first;
+  return rest < most ? rest : most;
+}
+
+/// Columns [first, first + columns) of two tiles.
+static ingot_panel ingot_prepare_panel(
+    const ingot_tiled *w, const int64_t tiles[2], int is_unpacked, int64_t first, int64_t columns,
+    ingot_panel_memory *memory) {
+  ingot_panel panel = {
+      .levels = ingot_levels_u8(w),
+      .first_column = first,
+      .columns = columns,
+      .group = w->group,
+      .kind = is_unpacked ? UNPACKED : w->kind,
+      .is_exact = ingot_is_exact(w)};
+  for (int i = 0; i < 2; i++) {
+    const uint8_t *tile = ingot_tile(w, tiles[i]);
+    ingot_unpack(
+        w, tile, first, columns, 0x80, is_unpacked ? memory->codes[i] : 0, memory->scales[i]);
+    panel.codes[i] =
+        is_unpacked ? memory->codes[i] : tile + w->code_offset + ingot_code_bytes(w, first);
+    panel.zeros[i] = tile + w->zero_offset + first / w->group * INGOT_LANES;
+    panel.scales[i] = memory->scales[i];
+  }
+  return panel;
+}
+
+/// Six tokens at a time, or four where that leaves fewer over; up to 3 beyond `end`. Writes results where
+/// `out` is given.
 static void ingot_panel_tokens(
-    const ingot_panel *panel, const ingot_activations *x, int64_t first, int64_t end, float *out);
-
-/// Fetches share `part` of `parts` of the next panel into the second-level cache, so that memory
-/// and arithmetic overlap also when tokens are few.
-INGOT_INLINE void ingot_fetch_next(const ingot_panel *panel, int64_t part, int64_t parts) {
-  const int64_t lines = panel->next_bytes / 64;
-  for (int64_t i = lines * part / parts; i < lines * (part + 1) / parts; i++) {
-    _mm_prefetch((const char *)panel->next[0] + 64 * i, _MM_HINT_T1);
-    _mm_prefetch((const char *)panel->next[1] + 64 * i, _MM_HINT_T1);
+    const ingot_panel *panel, const ingot_activations *x, int64_t first, int64_t end,
+    ingot_fetch *fetch, float *sums, const ingot_output *out) {
+  for (int64_t t = first; t < end;) {
+    const int64_t left = end - t;
+    const int64_t tokens = left > 4 && left != 7 && left != 8 ? 6 : 4;
+    const int64_t last = left < tokens ? end : t + tokens;
+    float *at = sums + (t - first) * 2 * INGOT_LANES;
+    if (out) ingot_fetch_output(out, t, last);
+    if (tokens == 6) ingot_block_6(panel, x, t, fetch, at);
+    else ingot_block_4(panel, x, t, fetch, at);
+    if (out) ingot_write_output(out, at, t, last);
+    t += tokens;
   }
 }
 
-/// log2(group / 16)
-INGOT_INLINE int ingot_level(int64_t group) { return __builtin_ctz((unsigned)group) - 4; }
-
-/// Writes `count` tokens of one tile from rows of `stride` floats to the output matrix.
-INGOT_INLINE void ingot_write_tile(
-    const ingot_tiled *w, int64_t tile, const float *lanes, int64_t stride, int64_t first,
-    int64_t count, float factor, float *out) {
-  const int64_t live = w->rows - tile * INGOT_LANES;
-  const __mmask16 mask = live >= INGOT_LANES ? 0xFFFF : (__mmask16)((1 << live) - 1);
-  const __m512 f = _mm512_set1_ps(factor);
-  out += first * w->rows + tile * INGOT_LANES;
-  for (int64_t t = 0; t < count; t++)
-    _mm512_mask_storeu_ps(
-        out + t * w->rows, mask, _mm512_mul_ps(_mm512_loadu_ps(lanes + t * stride), f));
+/// Two tiles × tokens [from, from + count); `next` are the two that come after them.
+static void ingot_multiply_pair(
+    const ingot_tiled *w, const ingot_activations *x, const int64_t tiles[2],
+    const int64_t *next, int64_t from, int64_t count, const ingot_output *out,
+    ingot_panel_memory *memory) {
+  const int is_unpacked = x->tokens >= UNPACK_TOKENS;
+  memset(memory->sums, 0, (size_t)(count + 3) / 4 * 4 * 2 * INGOT_LANES * sizeof *memory->sums);
+  for (int64_t column = 0; column < w->columns;) {
+    const int64_t width = ingot_panel_width(w, is_unpacked, column), end = column + width;
+    const int is_last = end == w->columns;
+    const ingot_panel panel = ingot_prepare_panel(w, tiles, is_unpacked, column, width, memory);
+    ingot_fetch fetch = {.run = FETCH_RUNS};
+    if (!is_last || next) {
+      const int64_t start = is_last ? 0 : end;
+      const int64_t steps = (count + BLOCK_TOKENS - 1) / BLOCK_TOKENS
+                            * ((width + INGOT_BLOCK - 1) / INGOT_BLOCK);
+      fetch = ingot_plan_fetch(
+          w, is_last ? next : tiles, start, start + ingot_panel_width(w, is_unpacked, start),
+          steps);
+    }
+    ingot_panel_tokens(
+        &panel, x, from, from + count, &fetch, memory->sums, is_last ? out : 0);
+    column = end;
+  }
 }
 
-/// Where the codes of a tile from `column` on lie, and in `*bytes` how many belong to a panel.
-INGOT_INLINE const uint8_t *ingot_packed_codes(
-    const ingot_tiled *w, int64_t tile, int64_t column, int64_t *bytes) {
-  const int64_t rest = w->columns - column;
-  *bytes = ingot_code_bytes(w, rest < PANEL_COLUMNS ? rest : PANEL_COLUMNS);
-  return ingot_tile(w, tile) + w->code_offset + ingot_code_bytes(w, column);
-}
-
-/// All tokens × tiles [first, end): two tiles and up to 512 tokens at a time, panel by panel along the
-/// columns.
+/// All tokens × tiles [first, end).
 static void ingot_multiply_panels(
     const ingot_tiled *w, const ingot_activations *x, int64_t first, int64_t end, float *out,
     void *scratch) {
-  uint8_t *codes = scratch;
-  float *scales = (float *)(codes + 2 * PANEL_COLUMNS * INGOT_LANES);
-  float *sums = scales + 2 * PANEL_COLUMNS / 16 * INGOT_LANES;
-  const float factor = ingot_row_factor(w);
   for (int64_t from = 0; from < x->tokens; from += PANEL_TOKENS) {
     const int64_t left = x->tokens - from, count = left < PANEL_TOKENS ? left : PANEL_TOKENS;
     for (int64_t tile = first; tile < end; tile += 2) {
-      const int64_t second = tile + 1 < end ? tile + 1 : tile;
-      memset(sums, 0, (size_t)(count + 15) / 16 * 16 * 2 * INGOT_LANES * sizeof *sums);
-      for (int64_t column = 0; column < w->columns; column += PANEL_COLUMNS) {
-        const int64_t rest = w->columns - column;
-        ingot_panel panel = {
-            .first_column = column,
-            .columns = rest < PANEL_COLUMNS ? rest : PANEL_COLUMNS,
-            .group = w->group,
-            .is_exact = ingot_is_exact(w)};
-        for (int i = 0; i < 2; i++) {
-          uint8_t *c = codes + i * PANEL_COLUMNS * INGOT_LANES;
-          float *s = scales + i * PANEL_COLUMNS / 16 * INGOT_LANES;
-          const uint8_t *bytes = ingot_tile(w, i == 0 ? tile : second);
-          ingot_unpack(w, bytes, column, panel.columns, 0x80, c, s);
-          panel.codes[i] = c;
-          panel.scales[i] = s;
-        }
-        const int is_last = column + PANEL_COLUMNS >= w->columns;
-        const int64_t next = is_last ? tile + 2 : tile;
-        if (next < end) {
-          const int64_t other = next + 1 < end ? next + 1 : next;
-          const int64_t from_column = is_last ? 0 : column + PANEL_COLUMNS;
-          panel.next[0] = ingot_packed_codes(w, next, from_column, &panel.next_bytes);
-          panel.next[1] = ingot_packed_codes(w, other, from_column, &panel.next_bytes);
-        }
-        ingot_panel_tokens(&panel, x, from, from + count, sums);
-      }
-      ingot_write_tile(w, tile, sums, 2 * INGOT_LANES, from, count, factor, out);
-      if (second != tile)
-        ingot_write_tile(
-            w, second, sums + INGOT_LANES, 2 * INGOT_LANES, from, count, factor, out);
+      // A tile alone is its own neighbour, which writes nothing.
+      const int64_t tiles[2] = {tile, tile + 1 < end ? tile + 1 : tile};
+      const int64_t next[2] = {tile + 2, tile + 3 < end ? tile + 3 : tile + 2};
+      const ingot_output rows = {
+          .at = {out + tiles[0] * INGOT_LANES, out + tiles[1] * INGOT_LANES},
+          .rows = w->rows,
+          .live = {ingot_live_rows(w, tile, end), ingot_live_rows(w, tile + 1, end)},
+          .factor = ingot_row_factor(w)};
+      ingot_multiply_pair(
+          w, x, tiles, next[0] < end ? next : 0, from, count, &rows, scratch);
     }
   }
 }

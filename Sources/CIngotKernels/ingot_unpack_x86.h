@@ -67,14 +67,15 @@ INGOT_INLINE __m512i ingot_quad(const int8_t *a, int t, int64_t quad_stride) {
 
 /// Unpacks `columns` columns (whole groups) of one tile from `first_column`.
 ///
-/// `flip` 0x80 gives code + 128 as unsigned bytes, 0 gives signed codes. Null `codes`: scales only.
+/// `flip` 0x80 gives code + 128 as unsigned bytes, 0 gives signed codes. Null `codes` or `scales`: only the
+/// other.
 static void ingot_unpack(
     const ingot_tiled *w, const uint8_t *tile, int64_t first_column, int64_t columns, int flip,
     uint8_t *codes, float *scales) {
   const int64_t group = w->group, first_group = first_column / group;
   const __m512i low = _mm512_set1_epi8(15);
   const int is_exact = ingot_is_exact(w);
-  for (int64_t g = 0; g < columns / group; g++)
+  for (int64_t g = 0; scales && g < columns / group; g++)
     _mm512_store_ps(scales + g * INGOT_LANES, ingot_scales(w, tile, first_group + g, is_exact));
   if (!codes) return;
   if (w->kind == INGOT_INT8) {

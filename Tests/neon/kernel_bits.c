@@ -209,6 +209,30 @@ static void check_dense(
   free(weights), free(scratch), free(packed), free(parts);
 }
 
+/// Quantized weights with f32 activations.
+static void check_dequantized(
+    const ingot_kernels *k, int32_t kind, int32_t group, int64_t rows, int64_t columns,
+    int64_t tokens) {
+  const ingot_tiled w = make_tiled(kind, group, rows, columns);
+  double *weights = malloc((size_t)(rows * columns) * sizeof *weights);
+  float *row = aligned(columns * 4);
+  for (int64_t r = 0; r < rows; r++) {
+    ingot_dequantize_row(&w, r, row);
+    for (int64_t c = 0; c < columns; c++) weights[r * columns + c] = row[c];
+  }
+  const int64_t wide = (tokens + 15) / 16 * 16;
+  float *x = floats(tokens * columns), *packed = aligned(wide * columns * 4);
+  k->pack(x, (ingot_region){0, wide, 0, columns}, tokens, columns, packed);
+  float *out = aligned(tokens * rows * 4);
+  void *scratch = aligned(INGOT_MULTIPLY_SCRATCH);
+  k->multiply_dequantized(&w, 0, (rows + 15) / 16, packed, tokens, out, scratch);
+  printf(
+      "dequantized kind %d group %d %lldx%lld tokens %lld %s\n", kind, group, (long long)rows,
+      (long long)columns, (long long)tokens,
+      is_close(out, weights, x, rows, columns, tokens) ? "close" : "WRONG");
+  free((void *)w.payload), free(weights), free(row), free(x), free(packed), free(out), free(scratch);
+}
+
 static void check_attention(
     const ingot_kernels *k, int32_t format, int64_t heads, int64_t shared, int64_t d,
     int64_t tokens) {
@@ -303,6 +327,11 @@ int main(int count, char **arguments) {
         check_product(k, kind, group, 151671, group, 1);
         check_product(k, kind, group, 151671, group, 33);
         check_product(k, kind, group, 1, group, 600);
+        // Several panels of columns, codes unpacked for all tokens and not.
+        check_product(k, kind, group, 33, 2 * 1024 + group, 33);
+        check_product(k, kind, group, 33, 2 * 1024 + group, 97);
+        check_dequantized(k, kind, group, 33, 1024 + group, 17);
+        check_dequantized(k, kind, group, 33, 1024 + group, 100);
       }
   const int64_t few[] = {1, 2, 3, 4, 5, 6, 16, 17, 31, 32, 33, 70};
   for (int32_t type = INGOT_F32; type <= INGOT_BF16; type++)

@@ -1,0 +1,186 @@
+// For the VNNI kernel: two neighbouring tiles of a panel × a few tokens, with the products of a group and
+// the sums of a block in registers. Included below a target attribute.
+
+/// Tokens that one call keeps in registers: 12 products of a group and 12 sums of a block for two tiles, and
+/// four loads for six products. With more tokens registers spill at the end of each group, which costs a
+/// third (Zen 5, groups of 64).
+enum { BLOCK_TOKENS = 6 };
+
+/// The tokens of one call: `a` points at two side by side, as the next two may be in another quad.
+typedef struct ingot_pairs {
+  const int8_t *a[BLOCK_TOKENS / 2];
+} ingot_pairs;
+
+/// One atom of two tiles, 4 columns `at` bytes on, added to `dot`, `[token][tile]`.
+INGOT_INLINE void ingot_dots(
+    __m512i left, __m512i right, const ingot_pairs *x, int64_t at, __m512i *dot, int tokens) {
+  INGOT_UNROLL
+  for (int t = 0; t < tokens; t++) {
+    const __m512i v = ingot_quad(x->a[t / 2] + at, t % 2, 0);
+    dot[2 * t] = _mm512_dpbusd_epi32(dot[2 * t], left, v);
+    dot[2 * t + 1] = _mm512_dpbusd_epi32(dot[2 * t + 1], right, v);
+  }
+}
+
+/// A group of codes as bytes, which are signed unless they were unpacked.
+INGOT_INLINE void ingot_group_bytes(
+    const uint8_t *const codes[2], int64_t group, int is_signed, const ingot_pairs *x, __m512i *dot,
+    int tokens) {
+  const __m512i flip = is_signed ? _mm512_set1_epi8((char)0x80) : _mm512_setzero_si512();
+  for (int64_t first = 0; first < group; first += 16) {
+    INGOT_UNROLL
+    for (int64_t column = first; column < first + 16; column += 4)
+      ingot_dots(
+          _mm512_xor_si512(_mm512_loadu_si512(codes[0] + 16 * column), flip),
+          _mm512_xor_si512(_mm512_loadu_si512(codes[1] + 16 * column), flip), x, 4 * column, dot,
+          tokens);
+  }
+}
+
+/// A group of 4-bit codes: numbers as they are, or what `levels` has for them.
+INGOT_INLINE void ingot_group_nibbles(
+    const uint8_t *const codes[2], int64_t group, __m512i levels, int is_codebook,
+    const ingot_pairs *x, __m512i *dot, int tokens) {
+  const __m512i low = _mm512_set1_epi8(15);
+  for (int64_t first = 0; first < group / 2; first += 8) {
+    INGOT_UNROLL
+    for (int64_t column = first; column < first + 8; column += 4) {
+      __m512i near[2], far[2];
+      INGOT_UNROLL
+      for (int i = 0; i < 2; i++) {
+        const __m512i both = _mm512_loadu_si512(codes[i] + 16 * column);
+        near[i] = _mm512_and_si512(both, low);
+        far[i] = _mm512_and_si512(_mm512_srli_epi16(both, 4), low);
+        if (is_codebook) {
+          near[i] = _mm512_shuffle_epi8(levels, near[i]);
+          far[i] = _mm512_shuffle_epi8(levels, far[i]);
+        }
+      }
+      ingot_dots(near[0], near[1], x, 4 * column, dot, tokens);
+      ingot_dots(far[0], far[1], x, 4 * column + 2 * group, dot, tokens);
+    }
+  }
+}
+
+INGOT_INLINE void ingot_group_int6(
+    const uint8_t *const codes[2], int64_t group, const ingot_pairs *x, __m512i *dot, int tokens) {
+  const int64_t quarter = group * (INGOT_LANES / 4);
+  for (int64_t i = 0; i < quarter; i += 64) {
+    __m512i q[2][4];
+    INGOT_UNROLL
+    for (int k = 0; k < 2; k++)
+      ingot_join_six_bits(
+          _mm512_loadu_si512(codes[k] + i), _mm512_loadu_si512(codes[k] + quarter + i),
+          _mm512_loadu_si512(codes[k] + 2 * quarter + i), q[k]);
+    INGOT_UNROLL
+    for (int k = 0; k < 4; k++) ingot_dots(q[0][k], q[1][k], x, i / 4 + k * group, dot, tokens);
+  }
+}
+
+/// Where the products of a group start; moves `zeros` on.
+INGOT_INLINE void ingot_start_group(
+    const uint8_t *zeros[2], const int32_t *offsets, int32_t kind, __m512i *dot, int tokens) {
+  __m512i zero[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
+  if (kind == INGOT_INT4Z) {
+    INGOT_UNROLL
+    for (int i = 0; i < 2; i++) {
+      zero[i] = _mm512_cvtepu8_epi32(_mm_loadu_si128((const void *)zeros[i]));
+      zeros[i] += INGOT_LANES;
+    }
+  }
+  INGOT_UNROLL
+  for (int t = 0; t < tokens; t++) {
+    dot[2 * t] = ingot_start(offsets, t, kind, zero[0]);
+    dot[2 * t + 1] = ingot_start(offsets, t, kind, zero[1]);
+  }
+}
+
+/// Products of a panel with tokens [first, first + tokens), an even number from an even one, added to
+/// `sums`, `[token][32 rows]`.
+INGOT_INLINE void ingot_block(
+    const ingot_panel *panel, const ingot_activations *x, int64_t first, ingot_fetch *fetch,
+    float *sums, int tokens, int32_t kind, int is_exact) {
+  const int64_t group = panel->group, padded = x->padded_tokens;
+  const int32_t *offsets =
+      x->offsets[ingot_level(group)] + panel->first_column / group * padded + first;
+  const float *activation_scales =
+      x->scales + panel->first_column / INGOT_BLOCK * padded + first;
+  ingot_pairs pairs;
+  INGOT_UNROLL
+  for (int t = 0; t < tokens; t += 2)
+    pairs.a[t / 2] = x->codes + (first + t) / 4 * 4 * x->token_stride + (first + t) % 4 * 4
+                     + 4 * panel->first_column;
+  const uint8_t *codes[2] = {panel->codes[0], panel->codes[1]};
+  const uint8_t *zeros[2] = {panel->zeros[0], panel->zeros[1]};
+  const float *scales[2] = {panel->scales[0], panel->scales[1]};
+  const int is_bytes = kind == INGOT_INT8 || kind == UNPACKED;
+  const int64_t code_bytes = group * (is_bytes ? 16 : kind == INGOT_INT6 ? 12 : 8);
+  for (int64_t start = 0; start < panel->columns; start += INGOT_BLOCK) {
+    const int64_t rest = panel->columns - start, width = rest < INGOT_BLOCK ? rest : INGOT_BLOCK;
+    ingot_fetch_step(fetch);
+    __m512 sum[2 * BLOCK_TOKENS];
+    INGOT_UNROLL
+    for (int i = 0; i < 2 * tokens; i++) sum[i] = _mm512_setzero_ps();
+    for (int64_t column = 0; column < width; column += group) {
+      __m512i dot[2 * BLOCK_TOKENS];
+      ingot_start_group(zeros, offsets, kind, dot, tokens);
+      if (is_bytes)
+        ingot_group_bytes(codes, group, kind == INGOT_INT8, &pairs, dot, tokens);
+      else if (kind == INGOT_INT6) ingot_group_int6(codes, group, &pairs, dot, tokens);
+      else
+        ingot_group_nibbles(codes, group, panel->levels, kind == INGOT_CB4, &pairs, dot, tokens);
+      const __m512 left = _mm512_load_ps(scales[0]), right = _mm512_load_ps(scales[1]);
+      INGOT_UNROLL
+      for (int t = 0; t < tokens; t++) {
+        sum[2 * t] = ingot_join(dot[2 * t], left, sum[2 * t], is_exact);
+        sum[2 * t + 1] = ingot_join(dot[2 * t + 1], right, sum[2 * t + 1], is_exact);
+      }
+      INGOT_UNROLL
+      for (int i = 0; i < 2; i++) codes[i] += code_bytes, scales[i] += INGOT_LANES;
+      INGOT_UNROLL
+      for (int t = 0; t < tokens; t += 2) pairs.a[t / 2] += 4 * group;
+      offsets += padded;
+    }
+    INGOT_UNROLL
+    for (int t = 0; t < tokens; t++) {
+      const __m512 scale = _mm512_set1_ps(activation_scales[t]);
+      float *to = sums + 2 * INGOT_LANES * t;
+      INGOT_UNROLL
+      for (int i = 0; i < 2; i++, to += INGOT_LANES)
+        _mm512_store_ps(
+            to, _mm512_fmadd_ps(
+                    ingot_block_sum(sum[2 * t + i], is_exact), scale, _mm512_load_ps(to)));
+    }
+    activation_scales += padded;
+  }
+}
+
+INGOT_INLINE void ingot_block_kind(
+    const ingot_panel *panel, const ingot_activations *x, int64_t first, ingot_fetch *fetch,
+    float *sums, int tokens) {
+  switch (panel->kind) {
+    case UNPACKED:
+      if (panel->is_exact) ingot_block(panel, x, first, fetch, sums, tokens, UNPACKED, 1);
+      else ingot_block(panel, x, first, fetch, sums, tokens, UNPACKED, 0);
+      break;
+    case INGOT_INT8: ingot_block(panel, x, first, fetch, sums, tokens, INGOT_INT8, 0); break;
+    case INGOT_INT4: ingot_block(panel, x, first, fetch, sums, tokens, INGOT_INT4, 0); break;
+    case INGOT_INT4Z: ingot_block(panel, x, first, fetch, sums, tokens, INGOT_INT4Z, 0); break;
+    case INGOT_INT6: ingot_block(panel, x, first, fetch, sums, tokens, INGOT_INT6, 0); break;
+    default:
+      if (panel->is_exact) ingot_block(panel, x, first, fetch, sums, tokens, INGOT_CB4, 1);
+      else ingot_block(panel, x, first, fetch, sums, tokens, INGOT_CB4, 0);
+  }
+}
+
+static void ingot_block_6(
+    const ingot_panel *panel, const ingot_activations *x, int64_t first, ingot_fetch *fetch,
+    float *sums) {
+  ingot_block_kind(panel, x, first, fetch, sums, 6);
+}
+
+static void ingot_block_4(
+    const ingot_panel *panel, const ingot_activations *x, int64_t first, ingot_fetch *fetch,
+    float *sums) {
+  ingot_block_kind(panel, x, first, fetch, sums, 4);
+}

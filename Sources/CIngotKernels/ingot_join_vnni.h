@@ -1,0 +1,27 @@
+// For the VNNI kernel: how products of groups and blocks start and come together. Included below a target
+// attribute.
+
+/// log2(group / 16)
+INGOT_INLINE int ingot_level(int64_t group) { return __builtin_ctz((unsigned)group) - 4; }
+
+/// Σ over a group starts at −offset · Σ activations, because `vpdpbusd` wants unsigned weights.
+INGOT_INLINE __m512i ingot_start(
+    const int32_t *offsets, int token, int32_t kind, __m512i zero_points) {
+  const __m512i sum = _mm512_set1_epi32(offsets[token]);
+  if (kind == INGOT_INT4) return _mm512_srai_epi32(sum, 4);
+  if (kind == INGOT_INT6) return _mm512_srai_epi32(sum, 2);
+  if (kind == INGOT_INT4Z) return _mm512_mullo_epi32(_mm512_srai_epi32(sum, 7), zero_points);
+  return sum;
+}
+
+/// One group of products joins the others of its block, which start at zero.
+INGOT_INLINE __m512 ingot_join(__m512i dot, __m512 scale, __m512 sum, int is_exact) {
+  if (!is_exact) return _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot), scale, sum);
+  const __m512i product = _mm512_mullo_epi32(dot, _mm512_castps_si512(scale));
+  return _mm512_castsi512_ps(_mm512_add_epi32(product, _mm512_castps_si512(sum)));
+}
+
+/// A block's sum as a float, from the bits of an integer where sums are exact.
+INGOT_INLINE __m512 ingot_block_sum(__m512 sum, int is_exact) {
+  return is_exact ? _mm512_cvtepi32_ps(_mm512_castps_si512(sum)) : sum;
+}

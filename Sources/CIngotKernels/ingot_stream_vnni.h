@@ -1,0 +1,174 @@
+// For the VNNI kernel: one tile × up to 8 tokens straight from the mapped bytes, bound by memory. Included
+// below a target attribute.
+
+/// Tokens that one call keeps in registers.
+enum { STREAM_TOKENS = 8 };
+
+/// One group of int6 codes × `tokens` tokens added to `dot`; `a` at the group's first column.
+INGOT_INLINE void ingot_stream_int6(
+    const uint8_t *codes, int64_t group, const int8_t *a, int64_t quad_stride, __m512i *dot,
+    int tokens) {
+  const int64_t quarter = group * (INGOT_LANES / 4);
+  // Few tokens: sums of their own, so that products do not wait for one another.
+  __m512i far_dot[STREAM_TOKENS];
+  INGOT_UNROLL
+  for (int t = 0; t < tokens; t++) far_dot[t] = _mm512_setzero_si512();
+  for (int64_t i = 0; i < quarter; i += 64, a += 16) {
+    const __m512i even = _mm512_loadu_si512(codes + i);
+    const __m512i odd = _mm512_loadu_si512(codes + quarter + i);
+    const __m512i two = _mm512_loadu_si512(codes + 2 * quarter + i);
+    __m512i q[4];
+    ingot_join_six_bits(even, odd, two, q);
+    INGOT_UNROLL
+    for (int k = 0; k < 4; k++) {
+      INGOT_UNROLL
+      for (int t = 0; t < tokens; t++) {
+        const __m512i v = ingot_quad(a + k * group, t, quad_stride);
+        __m512i *sum = tokens <= 4 && k % 2 ? &far_dot[t] : &dot[t];
+        *sum = _mm512_dpbusd_epi32(*sum, q[k], v);
+      }
+    }
+  }
+  if (tokens > 4) return;
+  INGOT_UNROLL
+  for (int t = 0; t < tokens; t++) dot[t] = _mm512_add_epi32(dot[t], far_dot[t]);
+}
+
+/// One tile × `tokens` tokens from `first` on: `out` gets `[token][16 rows]`.
+INGOT_INLINE void ingot_stream_tile(
+    const ingot_tiled *w, const uint8_t *tile, const ingot_activations *x, int64_t first,
+    float *out, int tokens, int32_t kind, int is_exact) {
+  const int64_t columns = w->columns, group = w->group, padded = x->padded_tokens;
+  const int32_t *offsets = x->offsets[ingot_level(w->group)] + first;
+  const uint8_t *codes = tile + w->code_offset;
+  const int8_t *quad = x->codes + first * x->token_stride;
+  const int64_t quad_stride = 4 * x->token_stride;
+  const __m512i low = _mm512_set1_epi8(15), flip = _mm512_set1_epi8((char)0x80);
+  const __m512i levels = ingot_levels_u8(w);
+  ingot_fetch_ahead(tile, w->code_offset);
+  __m512 total[STREAM_TOKENS];
+  INGOT_UNROLL
+  for (int t = 0; t < tokens; t++) total[t] = _mm512_setzero_ps();
+  int64_t index = 0;
+  for (int64_t start = 0; start < columns; start += INGOT_BLOCK) {
+    const int64_t end = start + INGOT_BLOCK < columns ? start + INGOT_BLOCK : columns;
+    __m512 sum[STREAM_TOKENS];
+    INGOT_UNROLL
+    for (int t = 0; t < tokens; t++) sum[t] = _mm512_setzero_ps();
+    for (int64_t column = start; column < end; column += group, index++) {
+      __m512i dot[STREAM_TOKENS];
+      const __m512i zero =
+          kind == INGOT_INT4Z ? ingot_zero_points(w, tile, index) : _mm512_setzero_si512();
+      INGOT_UNROLL
+      for (int t = 0; t < tokens; t++) dot[t] = ingot_start(offsets + index * padded, t, kind, zero);
+      const int8_t *a = quad + 4 * column;
+      ingot_fetch_ahead(codes, ingot_code_bytes(w, group));
+      if (kind == INGOT_INT8) {
+        for (int64_t i = 0; i < group / 4; i++, codes += 64, a += 16) {
+          const __m512i q = _mm512_xor_si512(_mm512_loadu_si512(codes), flip);
+          INGOT_UNROLL
+          for (int t = 0; t < tokens; t++)
+            dot[t] = _mm512_dpbusd_epi32(dot[t], q, ingot_quad(a, t, quad_stride));
+        }
+      } else if (kind == INGOT_INT6) {
+        ingot_stream_int6(codes, group, a, quad_stride, dot, tokens);
+        codes += 12 * group;
+      } else {
+        const int64_t far = 2 * group;
+        // Few tokens: sums of their own, so that products do not wait for one another.
+        __m512i far_dot[STREAM_TOKENS];
+        INGOT_UNROLL
+        for (int t = 0; t < tokens; t++) far_dot[t] = _mm512_setzero_si512();
+        for (int64_t i = 0; i < group / 8; i++, codes += 64, a += 16) {
+          const __m512i both = _mm512_loadu_si512(codes);
+          __m512i near_q = _mm512_and_si512(both, low);
+          __m512i far_q = _mm512_and_si512(_mm512_srli_epi16(both, 4), low);
+          if (kind == INGOT_CB4) {
+            near_q = _mm512_shuffle_epi8(levels, near_q);
+            far_q = _mm512_shuffle_epi8(levels, far_q);
+          }
+          INGOT_UNROLL
+          for (int t = 0; t < tokens; t++) {
+            dot[t] = _mm512_dpbusd_epi32(dot[t], near_q, ingot_quad(a, t, quad_stride));
+            __m512i *other = tokens <= 4 ? &far_dot[t] : &dot[t];
+            *other = _mm512_dpbusd_epi32(*other, far_q, ingot_quad(a + far, t, quad_stride));
+          }
+        }
+        if (tokens <= 4) {
+          INGOT_UNROLL
+          for (int t = 0; t < tokens; t++) dot[t] = _mm512_add_epi32(dot[t], far_dot[t]);
+        }
+      }
+      const __m512 scale = ingot_scales(w, tile, index, is_exact);
+      INGOT_UNROLL
+      for (int t = 0; t < tokens; t++) sum[t] = ingot_join(dot[t], scale, sum[t], is_exact);
+    }
+    const float *scales = x->scales + start / INGOT_BLOCK * padded + first;
+    INGOT_UNROLL
+    for (int t = 0; t < tokens; t++)
+      total[t] = _mm512_fmadd_ps(
+          ingot_block_sum(sum[t], is_exact), _mm512_set1_ps(scales[t]), total[t]);
+  }
+  const __m512 factor = _mm512_set1_ps(ingot_row_factor(w));
+  INGOT_UNROLL
+  for (int t = 0; t < tokens; t++)
+    _mm512_storeu_ps(out + t * INGOT_LANES, _mm512_mul_ps(total[t], factor));
+}
+
+INGOT_INLINE void ingot_stream_kind(
+    const ingot_tiled *w, const uint8_t *tile, const ingot_activations *x, int64_t first,
+    float *out, int tokens) {
+  switch (w->kind) {
+    case INGOT_INT8: ingot_stream_tile(w, tile, x, first, out, tokens, INGOT_INT8, 0); break;
+    case INGOT_INT4: ingot_stream_tile(w, tile, x, first, out, tokens, INGOT_INT4, 0); break;
+    case INGOT_INT4Z: ingot_stream_tile(w, tile, x, first, out, tokens, INGOT_INT4Z, 0); break;
+    case INGOT_INT6: ingot_stream_tile(w, tile, x, first, out, tokens, INGOT_INT6, 0); break;
+    default:
+      if (ingot_is_exact(w)) ingot_stream_tile(w, tile, x, first, out, tokens, INGOT_CB4, 1);
+      else ingot_stream_tile(w, tile, x, first, out, tokens, INGOT_CB4, 0);
+  }
+}
+
+static void ingot_stream_1(
+    const ingot_tiled *w, const uint8_t *tile, const ingot_activations *x, int64_t first,
+    float *out) {
+  ingot_stream_kind(w, tile, x, first, out, 1);
+}
+static void ingot_stream_2(
+    const ingot_tiled *w, const uint8_t *tile, const ingot_activations *x, int64_t first,
+    float *out) {
+  ingot_stream_kind(w, tile, x, first, out, 2);
+}
+static void ingot_stream_4(
+    const ingot_tiled *w, const uint8_t *tile, const ingot_activations *x, int64_t first,
+    float *out) {
+  ingot_stream_kind(w, tile, x, first, out, 4);
+}
+static void ingot_stream_8(
+    const ingot_tiled *w, const uint8_t *tile, const ingot_activations *x, int64_t first,
+    float *out) {
+  ingot_stream_kind(w, tile, x, first, out, 8);
+}
+
+/// Writes `count` tokens of one tile from `lanes`, `[token][16 rows]`, to the output matrix.
+INGOT_INLINE void ingot_write_tile(
+    const ingot_tiled *w, int64_t tile, const float *lanes, int64_t count, float *out) {
+  const int64_t live = w->rows - tile * INGOT_LANES;
+  const __mmask16 mask = live >= INGOT_LANES ? 0xFFFF : (__mmask16)((1 << live) - 1);
+  for (int64_t t = 0; t < count; t++)
+    _mm512_mask_storeu_ps(
+        out + t * w->rows + tile * INGOT_LANES, mask, _mm512_loadu_ps(lanes + t * INGOT_LANES));
+}
+
+static void ingot_multiply_few(
+    const ingot_tiled *w, const ingot_activations *x, int64_t first, int64_t end, float *out) {
+  float lanes[STREAM_TOKENS * INGOT_LANES];
+  for (int64_t tile = first; tile < end; tile++) {
+    const uint8_t *bytes = ingot_tile(w, tile);
+    if (x->tokens == 1) ingot_stream_1(w, bytes, x, 0, lanes);
+    else if (x->tokens == 2) ingot_stream_2(w, bytes, x, 0, lanes);
+    else if (x->tokens <= 4) ingot_stream_4(w, bytes, x, 0, lanes);
+    else ingot_stream_8(w, bytes, x, 0, lanes);
+    ingot_write_tile(w, tile, lanes, x->tokens, out);
+  }
+}
