@@ -153,8 +153,9 @@ uint64_t ingot_read_memory(const void *memory, int64_t bytes) {
   const uint8_t *p = memory;
   uint64_t sum[8] = {0};
   for (int64_t i = 0; i < bytes; i += 64) {
-    // As the kernels that stream weights do; a page after another gives less.
-    ingot_fetch_ahead(p + i, 64);
+    // What gives most where nothing is done with the numbers.
+    if (ingot_fetches_pages) ingot_fetch_ahead(p + i, 64);
+    else __builtin_prefetch(p + i + INGOT_PAGE, 0, 2);
     for (int k = 0; k < 8; k++) {
       uint64_t word;
       memcpy(&word, p + i + 8 * k, 8);
