@@ -361,6 +361,7 @@ const ingot_kernels ingot_kernels_avx2 = {
     .activation_order = ingot_activation_order_avx2,
     .quantize = ingot_quantize_f32_s8_avx2,
     .multiply_tiled = ingot_multiply_tiled_avx2,
+    .packed_tokens = 32,
     .multiply_dense = ingot_multiply_dense_dots_avx2,
     .pack = ingot_pack_f32_avx2,
     .multiply_dense_packed = ingot_multiply_dense_packed_avx2,

@@ -101,6 +101,7 @@ const ingot_kernels ingot_kernels_avx512vnni = {
     .activation_order = ingot_activation_order_avx512vnni,
     .quantize = ingot_quantize_f32_s8_avx512vnni,
     .multiply_tiled = ingot_multiply_tiled_avx512vnni,
+    .packed_tokens = 128,
     .multiply_dense = ingot_multiply_dense_dots_avx512vnni,
     .pack = ingot_pack_f32_avx512vnni,
     .multiply_dense_packed = ingot_multiply_dense_packed_avx512vnni,

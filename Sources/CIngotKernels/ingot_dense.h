@@ -26,26 +26,56 @@ INGOT_INLINE f32x16 INGOT_NAME(dense_load_part)(
 enum {
   /// Rows and tokens whose sums are folded together.
   DENSE_TILE = 4,
+  /// Rows that all tokens meet before the next ones: they stay in the second-level cache.
+  DENSE_ROWS = 16,
+  /// Columns of four tokens that stay in the first-level cache while these rows pass.
+  DENSE_COLUMNS = 2048,
   /// Rows and tokens whose sums are in registers at the same time.
   INGOT_NAME(dense_step) = INGOT_ACCUMULATORS >= 16 ? 4 : INGOT_ACCUMULATORS >= 4 ? 2 : 1
 };
 
-/// A few rows × `tokens` tokens, a vector of partial sums each, added to `sums[token][row]`.
+/// Row-major weights, the columns that a product takes, and what is fetched meanwhile.
+typedef struct INGOT_NAME(dense) {
+  const void *weights;
+  int64_t columns;
+  int64_t first;
+  int64_t end;
+  /// Bytes from a weight to the one that is wanted when all tokens have met this one.
+  int64_t ahead;
+  /// All tokens share the work: of `period` lines, a power of two, these ones fetch line `phase`.
+  int64_t period;
+  int64_t phase;
+} INGOT_NAME(dense);
+
+/// Fetches for later, while `rows` rows from `row` on are read at `column`, for `width` columns.
+INGOT_INLINE void INGOT_NAME(dense_fetch)(
+    const INGOT_NAME(dense) *w, int32_t type, int64_t row, int rows, int64_t column, int width) {
+  const int64_t size = type == INGOT_F32 ? 4 : 2, stride = w->columns * size;
+  const char *from = (const char *)w->weights + row * stride;
+  if (w->period == 1 && ingot_fetches_pages) {
+    // The rows lie one behind the other: as many bytes as are read of all of them.
+    ingot_fetch_ahead(from + rows * column * size, rows * width * size);
+  } else if (column * size % 64 == 0 && (column * size / 64 & (w->period - 1)) == w->phase) {
+    from += w->ahead + column * size;
+    INGOT_UNROLL
+    for (int r = 0; r < rows; r++) __builtin_prefetch(from + r * stride, 0, 3);
+  }
+}
+
+/// A few rows × `tokens` tokens, a vector of partial sums each, in `sums[token][row]`.
 INGOT_INLINE void INGOT_NAME(dense_block)(
-    const void *weights, int32_t type, int64_t row, int64_t columns, const float *x,
-    f32x16 (*sums)[DENSE_TILE], int tokens) {
+    const INGOT_NAME(dense) *w, int32_t type, int64_t row, const float *x,
+    f32x16 (*sums)[DENSE_TILE], int tokens, int fetches) {
   enum { STEP = INGOT_NAME(dense_step) };
+  const int64_t columns = w->columns;
   // With one token, two sums a row hide the latency of the additions.
   const int chains = tokens == 1 && STEP > 1 ? 2 : 1;
   f32x16 sum[STEP * STEP];
   INGOT_UNROLL
   for (int i = 0; i < STEP * tokens * chains; i++) sum[i] = ingot_splat(0);
-  int64_t c = 0;
-  const int64_t size = type == INGOT_F32 ? 4 : 2;
-  const char *const rows = (const char *)weights + row * columns * size;
-  for (; c + 16 * chains <= columns; c += 16 * chains) {
-    // The rows lie one behind the other: as many bytes as are read of all of them.
-    ingot_fetch_ahead(rows + STEP * c * size, STEP * 16 * chains * size);
+  int64_t c = w->first;
+  for (; c + 16 * chains <= w->end; c += 16 * chains) {
+    if (fetches) INGOT_NAME(dense_fetch)(w, type, row, STEP, c, 16 * chains);
     INGOT_UNROLL
     for (int k = 0; k < chains; k++) {
       f32x16 v[STEP];
@@ -53,26 +83,26 @@ INGOT_INLINE void INGOT_NAME(dense_block)(
       for (int t = 0; t < tokens; t++) v[t] = ingot_load(x + t * columns + c + 16 * k);
       INGOT_UNROLL
       for (int r = 0; r < STEP; r++) {
-        const f32x16 w =
-            INGOT_NAME(dense_load)(weights, (row + r) * columns + c + 16 * k, type);
+        const f32x16 q =
+            INGOT_NAME(dense_load)(w->weights, (row + r) * columns + c + 16 * k, type);
         INGOT_UNROLL
         for (int t = 0; t < tokens; t++) {
           f32x16 *to = &sum[(k * tokens + t) * STEP + r];
-          *to = INGOT_MULTIPLY_ADD(w, v[t], *to);
+          *to = INGOT_MULTIPLY_ADD(q, v[t], *to);
         }
       }
     }
   }
-  for (; c < columns; c += 16) {
-    const int64_t left = columns - c < 16 ? columns - c : 16;
+  for (; c < w->end; c += 16) {
+    const int64_t left = w->end - c < 16 ? w->end - c : 16;
     INGOT_UNROLL
     for (int r = 0; r < STEP; r++) {
-      const f32x16 w =
-          INGOT_NAME(dense_load_part)(weights, (row + r) * columns + c, type, left);
+      const f32x16 q =
+          INGOT_NAME(dense_load_part)(w->weights, (row + r) * columns + c, type, left);
       INGOT_UNROLL
       for (int t = 0; t < tokens; t++) {
         f32x16 *to = &sum[t * STEP + r];
-        *to = INGOT_MULTIPLY_ADD(w, ingot_load_part(x + t * columns + c, left), *to);
+        *to = INGOT_MULTIPLY_ADD(q, ingot_load_part(x + t * columns + c, left), *to);
       }
     }
   }
@@ -83,10 +113,10 @@ INGOT_INLINE void INGOT_NAME(dense_block)(
       sums[t][r] = chains == 2 ? sum[r] + sum[STEP + r] : sum[t * STEP + r];
 }
 
-/// Four rows × up to four tokens.
+/// Four rows × up to four tokens; added to `out` unless these are the first columns.
 INGOT_INLINE void INGOT_NAME(dense_tile)(
-    const void *weights, int32_t type, int64_t row, int64_t all_rows, int64_t columns,
-    const float *x, float *out, int tokens) {
+    const INGOT_NAME(dense) *w, int32_t type, int64_t row, int64_t all_rows, const float *x,
+    float *out, int tokens, int fetches) {
   enum { STEP = INGOT_NAME(dense_step) };
   f32x16 sums[DENSE_TILE][DENSE_TILE];
   INGOT_UNROLL
@@ -98,26 +128,31 @@ INGOT_INLINE void INGOT_NAME(dense_tile)(
     for (int r = 0; r < DENSE_TILE; r += STEP) {
       f32x16(*to)[DENSE_TILE] = (f32x16(*)[DENSE_TILE])(&sums[t][r]);
       const int count = tokens - t < STEP ? tokens - t : STEP;
-      INGOT_NAME(dense_block)(weights, type, row + r, columns, x + t * columns, to, count);
+      INGOT_NAME(dense_block)(
+          w, type, row + r, x + t * w->columns, to, count, fetches && t == 0);
     }
   float lanes[16];
   ingot_store(lanes, ingot_sums16(sums[0]));
-  INGOT_UNROLL
   for (int t = 0; t < tokens; t++)
-    memcpy(out + t * all_rows, lanes + t * DENSE_TILE, DENSE_TILE * sizeof *out);
+    for (int r = 0; r < DENSE_TILE; r++) {
+      float *to = out + t * all_rows + r;
+      *to = w->first ? *to + lanes[t * DENSE_TILE + r] : lanes[t * DENSE_TILE + r];
+    }
 }
 
-/// Four rows × all tokens: the rows stay in the first-level cache. `out` is at the first of them.
+/// Whole fours of rows × up to four tokens. `out` is at the first token.
 INGOT_INLINE void INGOT_NAME(dense_rows)(
-    const void *weights, int32_t type, int64_t row, int64_t all_rows, int64_t columns,
-    const float *x, int64_t tokens, float *out) {
-  for (; tokens >= DENSE_TILE; tokens -= DENSE_TILE) {
-    INGOT_NAME(dense_tile)(weights, type, row, all_rows, columns, x, out, DENSE_TILE);
-    x += DENSE_TILE * columns, out += DENSE_TILE * all_rows;
+    const INGOT_NAME(dense) *w, int32_t type, int64_t first, int64_t end, int64_t rows,
+    const float *x, int64_t tokens, float *out, int fetches) {
+  for (int64_t row = first; row < end; row += DENSE_TILE) {
+    float *to = out + row;
+    switch (tokens) {
+      case 1: INGOT_NAME(dense_tile)(w, type, row, rows, x, to, 1, fetches); break;
+      case 2: INGOT_NAME(dense_tile)(w, type, row, rows, x, to, 2, fetches); break;
+      case 3: INGOT_NAME(dense_tile)(w, type, row, rows, x, to, 3, fetches); break;
+      default: INGOT_NAME(dense_tile)(w, type, row, rows, x, to, DENSE_TILE, fetches);
+    }
   }
-  if (tokens == 1) INGOT_NAME(dense_tile)(weights, type, row, all_rows, columns, x, out, 1);
-  if (tokens == 2) INGOT_NAME(dense_tile)(weights, type, row, all_rows, columns, x, out, 2);
-  if (tokens == 3) INGOT_NAME(dense_tile)(weights, type, row, all_rows, columns, x, out, 3);
 }
 
 /// One row × one token, for what is left of the rows.
@@ -136,34 +171,34 @@ INGOT_INLINE float INGOT_NAME(dense_dot)(
   return ingot_sum16(sum);
 }
 
-/// Four rows of another type as f32, so that they are converted once and not for every four tokens.
-INGOT_INLINE void INGOT_NAME(dense_widen)(
-    const void *weights, int32_t type, int64_t row, int64_t columns, float *out) {
-  // Whole vectors first; what is left of the four rows need not be one.
-  const int64_t count = DENSE_TILE * columns, at = row * columns;
-  int64_t i = 0;
-  for (; i + 16 <= count; i += 16)
-    ingot_store(out + i, INGOT_NAME(dense_load)(weights, at + i, type));
-  if (i < count)
-    ingot_store_part(
-        out + i, INGOT_NAME(dense_load_part)(weights, at + i, type, count - i), count - i);
-}
-
 INGOT_INLINE void INGOT_NAME(dense_type)(
     const void *weights, int32_t type, int64_t rows, int64_t columns, int64_t first, int64_t end,
-    const float *x, int64_t tokens, float *out, float *scratch) {
-  const int widens = type != INGOT_F32 && tokens > DENSE_TILE
-                     && columns * DENSE_TILE * (int64_t)sizeof *scratch <= INGOT_MULTIPLY_SCRATCH;
-  int64_t row = first;
-  for (; row + DENSE_TILE <= end; row += DENSE_TILE) {
-    if (widens) {
-      INGOT_NAME(dense_widen)(weights, type, row, columns, scratch);
-      INGOT_NAME(dense_rows)(scratch, INGOT_F32, 0, rows, columns, x, tokens, out + row);
-    } else {
-      INGOT_NAME(dense_rows)(weights, type, row, rows, columns, x, tokens, out + row);
+    const float *x, int64_t tokens, float *out) {
+  const int64_t size = type == INGOT_F32 ? 4 : 2;
+  const int64_t fours = first + (end - first) / DENSE_TILE * DENSE_TILE;
+  const int64_t width = tokens > DENSE_TILE && columns > DENSE_COLUMNS ? DENSE_COLUMNS : columns;
+  const int64_t period = tokens > 3 * DENSE_TILE ? 4 : tokens > DENSE_TILE ? 2 : 1;
+  for (int64_t row = first; row < fours; row += DENSE_ROWS) {
+    const int64_t last = row + DENSE_ROWS < fours ? row + DENSE_ROWS : fours;
+    for (int64_t c = 0; c < columns; c += width) {
+      const int is_last = c + width >= columns;
+      INGOT_NAME(dense) w = {
+          .weights = weights, .columns = columns, .first = c, .end = is_last ? columns : c + width,
+          .ahead = size * (period == 1 ? DENSE_TILE * columns
+                           : is_last   ? DENSE_ROWS * columns - c
+                                       : width),
+          .period = period};
+      for (int64_t t = 0; t < tokens; t += DENSE_TILE, w.phase++) {
+        const int64_t left = tokens - t, count = left < DENSE_TILE ? left : DENSE_TILE;
+        const float *from = x + t * columns;
+        float *to = out + t * rows;
+        if (w.phase < period)
+          INGOT_NAME(dense_rows)(&w, type, row, last, rows, from, count, to, 1);
+        else INGOT_NAME(dense_rows)(&w, type, row, last, rows, from, count, to, 0);
+      }
     }
   }
-  for (; row < end; row++)
+  for (int64_t row = fours; row < end; row++)
     for (int64_t t = 0; t < tokens; t++)
       out[t * rows + row] = INGOT_NAME(dense_dot)(weights, type, row, columns, x + t * columns);
 }
@@ -171,14 +206,15 @@ INGOT_INLINE void INGOT_NAME(dense_type)(
 static void INGOT_NAME(multiply_dense_dots)(
     const void *weights, int32_t type, int64_t rows, int64_t columns, int64_t first, int64_t end,
     const float *x, int64_t tokens, float *out, void *scratch) {
+  (void)scratch;
   switch (type) {
     case INGOT_F32:
-      INGOT_NAME(dense_type)(weights, INGOT_F32, rows, columns, first, end, x, tokens, out, scratch);
+      INGOT_NAME(dense_type)(weights, INGOT_F32, rows, columns, first, end, x, tokens, out);
       break;
     case INGOT_F16:
-      INGOT_NAME(dense_type)(weights, INGOT_F16, rows, columns, first, end, x, tokens, out, scratch);
+      INGOT_NAME(dense_type)(weights, INGOT_F16, rows, columns, first, end, x, tokens, out);
       break;
     default:
-      INGOT_NAME(dense_type)(weights, INGOT_BF16, rows, columns, first, end, x, tokens, out, scratch);
+      INGOT_NAME(dense_type)(weights, INGOT_BF16, rows, columns, first, end, x, tokens, out);
   }
 }

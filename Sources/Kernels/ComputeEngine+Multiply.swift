@@ -152,13 +152,15 @@ extension ComputeEngine {
   func form(of matrix: WeightMatrix, tokens: Int, arithmetic: Arithmetic) -> ProductForm {
     switch matrix.storage {
     case .dense where usesBF16Unit(matrix, tokens: tokens): .split
-    case .dense(let type): tokens < Self.packedTokens(type) ? .dots(type) : .packed(type)
+    case .dense(let type): tokens < packedTokens(type) ? .dots(type) : .packed(type)
     case .tiled: arithmetic == .quantized ? .tiled : .dequantized
     }
   }
 
   /// From here on turning weights into panels of f32 costs less than it saves.
-  private static func packedTokens(_ type: ElementType) -> Int { type == .float32 ? 64 : 32 }
+  private func packedTokens(_ type: ElementType) -> Int {
+    type == .float32 ? 64 : Int(functions.packed_tokens)
+  }
 
   /// From here on a matrix unit for bf16 is faster.
   private static let splitTokens = 2

@@ -341,6 +341,7 @@ int main(int count, char **arguments) {
       check_dense(k, type, 83, 139, few[t]);
       check_dense(k, type, 128, 96, few[t]);
       check_dense(k, type, 48, 290, few[t]);
+      check_dense(k, type, 21, 4100, few[t]);
     }
   const int64_t widths[] = {2, 16, 30, 128, 257, 3009};
   for (int i = 0; i < 6; i++) check_elementwise(k, widths[i]);

@@ -142,6 +142,8 @@ typedef struct ingot_kernels {
 
   // Float products. Their rounding may differ between tables.
 
+  /// For fewer tokens than this, weights of 16 bits are multiplied faster by `multiply_dense`.
+  int64_t packed_tokens;
   /// Rows [first, end) of row-major weights with few tokens of row-major f32 `x`:
   /// `out[token * rows + row]`.
   void (*multiply_dense)(
