@@ -25,6 +25,9 @@ INGOT_INLINE float INGOT_NAME(block_maximum)(const float *x, int64_t width) {
 /// 127 / max |x| of one block, or 0, after writing its scale.
 INGOT_INLINE f32x16 INGOT_NAME(block_factor)(
     const float *x, int64_t token, int64_t start, int64_t width, const ingot_activations *out) {
+  // Several rows are read in turn, in runs too short for the processor to see them coming.
+  for (int64_t i = 0; x && i < INGOT_BLOCK; i += 16)
+    __builtin_prefetch(x + start + 2 * INGOT_BLOCK + i, 0, 3);
   const float maximum = x ? INGOT_NAME(block_maximum)(x + start, width) : 0;
   out->scales[start / INGOT_BLOCK * out->padded_tokens + token] = maximum / 127.0f;
   return ingot_splat(maximum > 0 ? 127.0f / maximum : 0);
