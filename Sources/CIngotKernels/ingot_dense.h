@@ -113,6 +113,35 @@ INGOT_INLINE void INGOT_NAME(dense_block)(
       sums[t][r] = chains == 2 ? sum[r] + sum[STEP + r] : sum[t * STEP + r];
 }
 
+/// One row × one token, a vector of partial sums: memory is read in order.
+INGOT_INLINE f32x16 INGOT_NAME(dense_row)(
+    const INGOT_NAME(dense) *w, int32_t type, int64_t row, const float *x) {
+  // Four sums hide the latency of the additions.
+  enum { CHAINS = 4, WIDTH = 16 * CHAINS };
+  const int64_t at = row * w->columns, size = type == INGOT_F32 ? 4 : 2;
+  f32x16 sum[CHAINS];
+  INGOT_UNROLL
+  for (int k = 0; k < CHAINS; k++) sum[k] = ingot_splat(0);
+  int64_t c = w->first;
+  for (; c + WIDTH <= w->end; c += WIDTH) {
+    ingot_fetch_ahead((const char *)w->weights + (at + c) * size, WIDTH * size);
+    INGOT_UNROLL
+    for (int k = 0; k < CHAINS; k++)
+      sum[k] = INGOT_MULTIPLY_ADD(
+          INGOT_NAME(dense_load)(w->weights, at + c + 16 * k, type), ingot_load(x + c + 16 * k),
+          sum[k]);
+  }
+  for (; c < w->end; c += 16) {
+    const int64_t left = w->end - c;
+    sum[0] = left >= 16 ? INGOT_MULTIPLY_ADD(
+                 INGOT_NAME(dense_load)(w->weights, at + c, type), ingot_load(x + c), sum[0])
+                        : INGOT_MULTIPLY_ADD(
+                            INGOT_NAME(dense_load_part)(w->weights, at + c, type, left),
+                            ingot_load_part(x + c, left), sum[0]);
+  }
+  return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+}
+
 /// Four rows × up to four tokens; added to `out` unless these are the first columns.
 INGOT_INLINE void INGOT_NAME(dense_tile)(
     const INGOT_NAME(dense) *w, int32_t type, int64_t row, int64_t all_rows, const float *x,
@@ -123,7 +152,10 @@ INGOT_INLINE void INGOT_NAME(dense_tile)(
   for (int t = tokens; t < DENSE_TILE; t++)
     sums[t][0] = sums[t][1] = sums[t][2] = sums[t][3] = ingot_splat(0);
   INGOT_UNROLL
-  for (int t = 0; t < tokens; t += STEP)
+  for (int r = 0; tokens == 1 && r < DENSE_TILE; r++)
+    sums[0][r] = INGOT_NAME(dense_row)(w, type, row + r, x);
+  INGOT_UNROLL
+  for (int t = 0; tokens > 1 && t < tokens; t += STEP)
     INGOT_UNROLL
     for (int r = 0; r < DENSE_TILE; r += STEP) {
       f32x16(*to)[DENSE_TILE] = (f32x16(*)[DENSE_TILE])(&sums[t][r]);
