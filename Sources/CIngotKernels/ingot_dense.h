@@ -113,33 +113,40 @@ INGOT_INLINE void INGOT_NAME(dense_block)(
       sums[t][r] = chains == 2 ? sum[r] + sum[STEP + r] : sum[t * STEP + r];
 }
 
-/// One row × one token, a vector of partial sums: memory is read in order.
-INGOT_INLINE f32x16 INGOT_NAME(dense_row)(
-    const INGOT_NAME(dense) *w, int32_t type, int64_t row, const float *x) {
+/// One row × one or two tokens, a vector of partial sums each, in `sums[token][0]`: memory is read in order.
+INGOT_INLINE void INGOT_NAME(dense_row)(
+    const INGOT_NAME(dense) *w, int32_t type, int64_t row, const float *x,
+    f32x16 (*sums)[DENSE_TILE], int tokens) {
   // Four sums hide the latency of the additions.
-  enum { CHAINS = 4, WIDTH = 16 * CHAINS };
+  enum { SUMS = 4 };
+  const int chains = SUMS / tokens;
   const int64_t at = row * w->columns, size = type == INGOT_F32 ? 4 : 2;
-  f32x16 sum[CHAINS];
+  f32x16 sum[SUMS];
   INGOT_UNROLL
-  for (int k = 0; k < CHAINS; k++) sum[k] = ingot_splat(0);
+  for (int i = 0; i < SUMS; i++) sum[i] = ingot_splat(0);
   int64_t c = w->first;
-  for (; c + WIDTH <= w->end; c += WIDTH) {
-    ingot_fetch_ahead((const char *)w->weights + (at + c) * size, WIDTH * size);
+  for (; c + 16 * chains <= w->end; c += 16 * chains) {
+    ingot_fetch_ahead((const char *)w->weights + (at + c) * size, 16 * chains * size);
     INGOT_UNROLL
-    for (int k = 0; k < CHAINS; k++)
-      sum[k] = INGOT_MULTIPLY_ADD(
-          INGOT_NAME(dense_load)(w->weights, at + c + 16 * k, type), ingot_load(x + c + 16 * k),
-          sum[k]);
+    for (int k = 0; k < chains; k++) {
+      const f32x16 q = INGOT_NAME(dense_load)(w->weights, at + c + 16 * k, type);
+      INGOT_UNROLL
+      for (int t = 0; t < tokens; t++) {
+        f32x16 *to = &sum[k * tokens + t];
+        *to = INGOT_MULTIPLY_ADD(q, ingot_load(x + t * w->columns + c + 16 * k), *to);
+      }
+    }
   }
   for (; c < w->end; c += 16) {
-    const int64_t left = w->end - c;
-    sum[0] = left >= 16 ? INGOT_MULTIPLY_ADD(
-                 INGOT_NAME(dense_load)(w->weights, at + c, type), ingot_load(x + c), sum[0])
-                        : INGOT_MULTIPLY_ADD(
-                            INGOT_NAME(dense_load_part)(w->weights, at + c, type, left),
-                            ingot_load_part(x + c, left), sum[0]);
+    const int64_t left = w->end - c < 16 ? w->end - c : 16;
+    const f32x16 q = INGOT_NAME(dense_load_part)(w->weights, at + c, type, left);
+    INGOT_UNROLL
+    for (int t = 0; t < tokens; t++)
+      sum[t] = INGOT_MULTIPLY_ADD(q, ingot_load_part(x + t * w->columns + c, left), sum[t]);
   }
-  return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+  INGOT_UNROLL
+  for (int t = 0; t < tokens; t++)
+    sums[t][0] = tokens == 1 ? (sum[0] + sum[1]) + (sum[2] + sum[3]) : sum[t] + sum[2 + t];
 }
 
 /// Four rows × up to four tokens; added to `out` unless these are the first columns.
@@ -152,10 +159,11 @@ INGOT_INLINE void INGOT_NAME(dense_tile)(
   for (int t = tokens; t < DENSE_TILE; t++)
     sums[t][0] = sums[t][1] = sums[t][2] = sums[t][3] = ingot_splat(0);
   INGOT_UNROLL
-  for (int r = 0; tokens == 1 && r < DENSE_TILE; r++)
-    sums[0][r] = INGOT_NAME(dense_row)(w, type, row + r, x);
+  for (int r = 0; tokens <= 2 && r < DENSE_TILE; r++)
+    INGOT_NAME(dense_row)(
+        w, type, row + r, x, (f32x16(*)[DENSE_TILE])(&sums[0][r]), tokens);
   INGOT_UNROLL
-  for (int t = 0; tokens > 1 && t < tokens; t += STEP)
+  for (int t = 0; tokens > 2 && t < tokens; t += STEP)
     INGOT_UNROLL
     for (int r = 0; r < DENSE_TILE; r += STEP) {
       f32x16(*to)[DENSE_TILE] = (f32x16(*)[DENSE_TILE])(&sums[t][r]);
@@ -187,25 +195,10 @@ INGOT_INLINE void INGOT_NAME(dense_rows)(
   }
 }
 
-/// One row × one token, for what is left of the rows.
-INGOT_INLINE float INGOT_NAME(dense_dot)(
-    const void *weights, int32_t type, int64_t row, int64_t columns, const float *x) {
-  f32x16 sum = ingot_splat(0);
-  for (int64_t c = 0; c < columns; c += 16) {
-    const int64_t left = columns - c, at = row * columns + c;
-    sum = left >= 16
-              ? INGOT_MULTIPLY_ADD(
-                  INGOT_NAME(dense_load)(weights, at, type), ingot_load(x + c), sum)
-              : INGOT_MULTIPLY_ADD(
-                  INGOT_NAME(dense_load_part)(weights, at, type, left),
-                  ingot_load_part(x + c, left), sum);
-  }
-  return ingot_sum16(sum);
-}
-
 INGOT_INLINE void INGOT_NAME(dense_type)(
     const void *weights, int32_t type, int64_t rows, int64_t columns, int64_t first, int64_t end,
     const float *x, int64_t tokens, float *out) {
+  const INGOT_NAME(dense) all = {.weights = weights, .columns = columns, .end = columns};
   const int64_t size = type == INGOT_F32 ? 4 : 2;
   const int64_t fours = first + (end - first) / DENSE_TILE * DENSE_TILE;
   const int64_t width = tokens > DENSE_TILE && columns > DENSE_COLUMNS ? DENSE_COLUMNS : columns;
@@ -231,8 +224,11 @@ INGOT_INLINE void INGOT_NAME(dense_type)(
     }
   }
   for (int64_t row = fours; row < end; row++)
-    for (int64_t t = 0; t < tokens; t++)
-      out[t * rows + row] = INGOT_NAME(dense_dot)(weights, type, row, columns, x + t * columns);
+    for (int64_t t = 0; t < tokens; t++) {
+      f32x16 sum[1][DENSE_TILE];
+      INGOT_NAME(dense_row)(&all, type, row, x + t * columns, sum, 1);
+      out[t * rows + row] = ingot_sum16(sum[0][0]);
+    }
 }
 
 static void INGOT_NAME(multiply_dense_dots)(
