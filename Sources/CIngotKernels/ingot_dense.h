@@ -233,8 +233,7 @@ INGOT_INLINE void INGOT_NAME(dense_type)(
 
 static void INGOT_NAME(multiply_dense_dots)(
     const void *weights, int32_t type, int64_t rows, int64_t columns, int64_t first, int64_t end,
-    const float *x, int64_t tokens, float *out, void *scratch) {
-  (void)scratch;
+    const float *x, int64_t tokens, float *out) {
   switch (type) {
     case INGOT_F32:
       INGOT_NAME(dense_type)(weights, INGOT_F32, rows, columns, first, end, x, tokens, out);

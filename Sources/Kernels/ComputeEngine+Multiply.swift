@@ -124,7 +124,7 @@ extension ComputeEngine {
     case .dots(let type):
       functions.multiply_dense(
         matrix.base, Int32(type.rawValue), count, columns, first, end, input.numbers, tokens,
-        product.output, scratch)
+        product.output)
     case .packed(let type):
       functions.multiply_dense_packed(
         matrix.base, Int32(type.rawValue), count, columns, first, end, input.packed, tokens,

@@ -194,7 +194,7 @@ static void check_dense(
     for (int part = 0; part < 2; part++) {
       const int64_t first = part ? middle : 0, end = part ? rows : middle;
       if (way == 0)
-        k->multiply_dense(w.bytes, type, rows, columns, first, end, in, tokens, found, scratch);
+        k->multiply_dense(w.bytes, type, rows, columns, first, end, in, tokens, found);
       else if (way == 1)
         k->multiply_dense_packed(
             w.bytes, type, rows, columns, first, end, packed, tokens, found, scratch);

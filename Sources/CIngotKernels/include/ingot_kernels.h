@@ -148,7 +148,7 @@ typedef struct ingot_kernels {
   /// `out[token * rows + row]`.
   void (*multiply_dense)(
       const void *weights, int32_t type, int64_t rows, int64_t columns, int64_t first,
-      int64_t end, const float *x, int64_t tokens, float *out, void *scratch);
+      int64_t end, const float *x, int64_t tokens, float *out);
   /// Puts a region in the order `[token / 4][column][token % 4]`.
   void (*pack)(const float *x, ingot_region region, int64_t tokens, int64_t columns, float *out);
   /// The same product with many tokens of packed `x`; tokens padded with zeros to whole 16.
