@@ -62,6 +62,8 @@ static void ingot_fill_amx(void) {
   ingot_kernels_amx.activation_order = ingot_activation_order_amx;
   ingot_kernels_amx.multiply_tiled = ingot_multiply_tiled_amx;
   ingot_kernels_amx.int8_dot_rate = ingot_int8_dot_rate_amx;
+  // Intel's processors widen numbers on the ports that multiply them.
+  ingot_kernels_amx.packed_tokens = 32;
   enum { BF16 = 22 };
   if (!ingot_has_feature(BF16)) return;
   ingot_kernels_amx.split_bf16 = ingot_split_bf16_amx;
