@@ -37,11 +37,10 @@ INGOT_INLINE void ingot_group_bytes(
   }
 }
 
-/// A group of 4-bit codes: numbers as they are, or what `levels` has for them.
+/// A group of 4-bit codes.
 INGOT_INLINE void ingot_group_nibbles(
     const uint8_t *const codes[2], int64_t group, __m512i levels, int is_codebook,
     const ingot_pairs *x, __m512i *dot, int tokens) {
-  const __m512i low = _mm512_set1_epi8(15);
   for (int64_t first = 0; first < group / 2; first += 8) {
     INGOT_UNROLL
     for (int64_t column = first; column < first + 8; column += 4) {
@@ -49,12 +48,7 @@ INGOT_INLINE void ingot_group_nibbles(
       INGOT_UNROLL
       for (int i = 0; i < 2; i++) {
         const __m512i both = _mm512_loadu_si512(codes[i] + 16 * column);
-        near[i] = _mm512_and_si512(both, low);
-        far[i] = _mm512_and_si512(_mm512_srli_epi16(both, 4), low);
-        if (is_codebook) {
-          near[i] = _mm512_shuffle_epi8(levels, near[i]);
-          far[i] = _mm512_shuffle_epi8(levels, far[i]);
-        }
+        ingot_split_nibbles(both, levels, is_codebook, &near[i], &far[i]);
       }
       ingot_dots(near[0], near[1], x, 4 * column, dot, tokens);
       ingot_dots(far[0], far[1], x, 4 * column + 2 * group, dot, tokens);
@@ -84,7 +78,7 @@ INGOT_INLINE void ingot_start_group(
   if (kind == INGOT_INT4Z) {
     INGOT_UNROLL
     for (int i = 0; i < 2; i++) {
-      zero[i] = _mm512_cvtepu8_epi32(_mm_loadu_si128((const void *)zeros[i]));
+      zero[i] = ingot_widen_zeros(zeros[i]);
       zeros[i] += INGOT_LANES;
     }
   }
@@ -171,16 +165,4 @@ INGOT_INLINE void ingot_block_kind(
       if (panel->is_exact) ingot_block(panel, x, first, fetch, sums, tokens, INGOT_CB4, 1);
       else ingot_block(panel, x, first, fetch, sums, tokens, INGOT_CB4, 0);
   }
-}
-
-static void ingot_block_6(
-    const ingot_panel *panel, const ingot_activations *x, int64_t first, ingot_fetch *fetch,
-    float *sums) {
-  ingot_block_kind(panel, x, first, fetch, sums, 6);
-}
-
-static void ingot_block_4(
-    const ingot_panel *panel, const ingot_activations *x, int64_t first, ingot_fetch *fetch,
-    float *sums) {
-  ingot_block_kind(panel, x, first, fetch, sums, 4);
 }

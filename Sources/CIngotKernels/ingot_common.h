@@ -44,7 +44,7 @@ INGOT_INLINE void ingot_fetch_lines(const char *first, int64_t stride) {
 }
 
 /// Whether `ingot_fetch_ahead` reads several pages at once: on Intel's processors. On AMD's that loses a fourth
-/// against one page after another (Zen 5, two threads: 36 GB/s against 49).
+/// against one page after another (Zen 5, two threads: 36 GB/s against 49). Set with the tables.
 extern __attribute__((visibility("hidden"))) int32_t ingot_fetches_pages;
 
 /// Fetches what lies behind `bytes` bytes that are read in one go: as many bytes 8 KiB further on, into the

@@ -158,12 +158,14 @@ INGOT_INLINE void INGOT_NAME(dense_tile)(
   INGOT_UNROLL
   for (int t = tokens; t < DENSE_TILE; t++)
     sums[t][0] = sums[t][1] = sums[t][2] = sums[t][3] = ingot_splat(0);
+  // One or two tokens alone need their weights from memory; after others the rows are near.
+  const int is_alone = tokens <= 2 && w->period == 1;
   INGOT_UNROLL
-  for (int r = 0; tokens <= 2 && r < DENSE_TILE; r++)
+  for (int r = 0; is_alone && r < DENSE_TILE; r++)
     INGOT_NAME(dense_row)(
-        w, type, row + r, x, (f32x16(*)[DENSE_TILE])(&sums[0][r]), tokens);
+        w, type, row + r, x, (f32x16(*)[DENSE_TILE])(&sums[0][r]), tokens <= 2 ? tokens : 2);
   INGOT_UNROLL
-  for (int t = 0; tokens > 2 && t < tokens; t += STEP)
+  for (int t = 0; !is_alone && t < tokens; t += STEP)
     INGOT_UNROLL
     for (int r = 0; r < DENSE_TILE; r += STEP) {
       f32x16(*to)[DENSE_TILE] = (f32x16(*)[DENSE_TILE])(&sums[t][r]);

@@ -1,5 +1,5 @@
-// For the VNNI kernel: how products of groups and blocks start and come together. Included below a target
-// attribute.
+// For the VNNI kernel: how products of groups and blocks start and come together, and which rows are
+// written. Included below a target attribute.
 
 /// log2(group / 16)
 INGOT_INLINE int ingot_level(int64_t group) { return __builtin_ctz((unsigned)group) - 4; }
@@ -24,4 +24,11 @@ INGOT_INLINE __m512 ingot_join(__m512i dot, __m512 scale, __m512 sum, int is_exa
 /// A block's sum as a float, from the bits of an integer where sums are exact.
 INGOT_INLINE __m512 ingot_block_sum(__m512 sum, int is_exact) {
   return is_exact ? _mm512_cvtepi32_ps(_mm512_castps_si512(sum)) : sum;
+}
+
+/// The rows of a tile that are there; none from tile `end` on.
+INGOT_INLINE __mmask16 ingot_live_rows(const ingot_tiled *w, int64_t tile, int64_t end) {
+  const int64_t live = w->rows - tile * INGOT_LANES;
+  if (tile >= end) return 0;
+  return live >= INGOT_LANES ? 0xFFFF : (__mmask16)((1 << live) - 1);
 }

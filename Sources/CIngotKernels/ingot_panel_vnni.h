@@ -82,13 +82,6 @@ static ingot_fetch ingot_plan_fetch(
   return fetch;
 }
 
-/// The rows of a tile that are there; none where the tile lies beyond the last.
-INGOT_INLINE __mmask16 ingot_live_rows(const ingot_tiled *w, int64_t tile, int64_t end) {
-  const int64_t live = w->rows - tile * INGOT_LANES;
-  if (tile >= end) return 0;
-  return live >= INGOT_LANES ? 0xFFFF : (__mmask16)((1 << live) - 1);
-}
-
 /// Writing is slow when it finds the lines far away.
 INGOT_INLINE void ingot_fetch_output(const ingot_output *out, int64_t first, int64_t end) {
   for (int64_t t = first; t < end; t++) {

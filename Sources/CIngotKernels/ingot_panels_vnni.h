@@ -56,8 +56,8 @@ static void ingot_panel_tokens(
     const int64_t last = left < tokens ? end : t + tokens;
     float *at = sums + (t - first) * 2 * INGOT_LANES;
     if (out) ingot_fetch_output(out, t, last);
-    if (tokens == 6) ingot_block_6(panel, x, t, fetch, at);
-    else ingot_block_4(panel, x, t, fetch, at);
+    if (tokens == 6) ingot_block_kind(panel, x, t, fetch, at, 6);
+    else ingot_block_kind(panel, x, t, fetch, at, 4);
     if (out) ingot_write_output(out, at, t, last);
     t += tokens;
   }

@@ -34,17 +34,16 @@ INGOT_INLINE void ingot_stream_int6(
   for (int t = 0; t < tokens; t++) dot[t] = _mm512_add_epi32(dot[t], far_dot[t]);
 }
 
-/// One tile × `tokens` tokens from `first` on: `out` gets `[token][16 rows]`.
+/// One tile × `tokens` tokens: `out` gets `[token][16 rows]`.
 INGOT_INLINE void ingot_stream_tile(
-    const ingot_tiled *w, const uint8_t *tile, const ingot_activations *x, int64_t first,
-    float *out, int tokens, int32_t kind, int is_exact) {
+    const ingot_tiled *w, const uint8_t *tile, const ingot_activations *x, float *out, int tokens,
+    int32_t kind, int is_exact) {
   const int64_t columns = w->columns, group = w->group, padded = x->padded_tokens;
-  const int32_t *offsets = x->offsets[ingot_level(w->group)] + first;
+  const int32_t *offsets = x->offsets[ingot_level(w->group)];
   const uint8_t *codes = tile + w->code_offset;
-  const int8_t *quad = x->codes + first * x->token_stride;
+  const int8_t *quad = x->codes;
   const int64_t quad_stride = 4 * x->token_stride;
-  const __m512i low = _mm512_set1_epi8(15), flip = _mm512_set1_epi8((char)0x80);
-  const __m512i levels = ingot_levels_u8(w);
+  const __m512i flip = _mm512_set1_epi8((char)0x80), levels = ingot_levels_u8(w);
   ingot_fetch_ahead(tile, w->code_offset);
   __m512 total[STREAM_TOKENS];
   INGOT_UNROLL
@@ -81,12 +80,8 @@ INGOT_INLINE void ingot_stream_tile(
         for (int t = 0; t < tokens; t++) far_dot[t] = _mm512_setzero_si512();
         for (int64_t i = 0; i < group / 8; i++, codes += 64, a += 16) {
           const __m512i both = _mm512_loadu_si512(codes);
-          __m512i near_q = _mm512_and_si512(both, low);
-          __m512i far_q = _mm512_and_si512(_mm512_srli_epi16(both, 4), low);
-          if (kind == INGOT_CB4) {
-            near_q = _mm512_shuffle_epi8(levels, near_q);
-            far_q = _mm512_shuffle_epi8(levels, far_q);
-          }
+          __m512i near_q, far_q;
+          ingot_split_nibbles(both, levels, kind == INGOT_CB4, &near_q, &far_q);
           INGOT_UNROLL
           for (int t = 0; t < tokens; t++) {
             dot[t] = _mm512_dpbusd_epi32(dot[t], near_q, ingot_quad(a, t, quad_stride));
@@ -103,7 +98,7 @@ INGOT_INLINE void ingot_stream_tile(
       INGOT_UNROLL
       for (int t = 0; t < tokens; t++) sum[t] = ingot_join(dot[t], scale, sum[t], is_exact);
     }
-    const float *scales = x->scales + start / INGOT_BLOCK * padded + first;
+    const float *scales = x->scales + start / INGOT_BLOCK * padded;
     INGOT_UNROLL
     for (int t = 0; t < tokens; t++)
       total[t] = _mm512_fmadd_ps(
@@ -116,48 +111,17 @@ INGOT_INLINE void ingot_stream_tile(
 }
 
 INGOT_INLINE void ingot_stream_kind(
-    const ingot_tiled *w, const uint8_t *tile, const ingot_activations *x, int64_t first,
-    float *out, int tokens) {
+    const ingot_tiled *w, const uint8_t *tile, const ingot_activations *x, float *out,
+    int tokens) {
   switch (w->kind) {
-    case INGOT_INT8: ingot_stream_tile(w, tile, x, first, out, tokens, INGOT_INT8, 0); break;
-    case INGOT_INT4: ingot_stream_tile(w, tile, x, first, out, tokens, INGOT_INT4, 0); break;
-    case INGOT_INT4Z: ingot_stream_tile(w, tile, x, first, out, tokens, INGOT_INT4Z, 0); break;
-    case INGOT_INT6: ingot_stream_tile(w, tile, x, first, out, tokens, INGOT_INT6, 0); break;
+    case INGOT_INT8: ingot_stream_tile(w, tile, x, out, tokens, INGOT_INT8, 0); break;
+    case INGOT_INT4: ingot_stream_tile(w, tile, x, out, tokens, INGOT_INT4, 0); break;
+    case INGOT_INT4Z: ingot_stream_tile(w, tile, x, out, tokens, INGOT_INT4Z, 0); break;
+    case INGOT_INT6: ingot_stream_tile(w, tile, x, out, tokens, INGOT_INT6, 0); break;
     default:
-      if (ingot_is_exact(w)) ingot_stream_tile(w, tile, x, first, out, tokens, INGOT_CB4, 1);
-      else ingot_stream_tile(w, tile, x, first, out, tokens, INGOT_CB4, 0);
+      if (ingot_is_exact(w)) ingot_stream_tile(w, tile, x, out, tokens, INGOT_CB4, 1);
+      else ingot_stream_tile(w, tile, x, out, tokens, INGOT_CB4, 0);
   }
-}
-
-static void ingot_stream_1(
-    const ingot_tiled *w, const uint8_t *tile, const ingot_activations *x, int64_t first,
-    float *out) {
-  ingot_stream_kind(w, tile, x, first, out, 1);
-}
-static void ingot_stream_2(
-    const ingot_tiled *w, const uint8_t *tile, const ingot_activations *x, int64_t first,
-    float *out) {
-  ingot_stream_kind(w, tile, x, first, out, 2);
-}
-static void ingot_stream_4(
-    const ingot_tiled *w, const uint8_t *tile, const ingot_activations *x, int64_t first,
-    float *out) {
-  ingot_stream_kind(w, tile, x, first, out, 4);
-}
-static void ingot_stream_8(
-    const ingot_tiled *w, const uint8_t *tile, const ingot_activations *x, int64_t first,
-    float *out) {
-  ingot_stream_kind(w, tile, x, first, out, 8);
-}
-
-/// Writes `count` tokens of one tile from `lanes`, `[token][16 rows]`, to the output matrix.
-INGOT_INLINE void ingot_write_tile(
-    const ingot_tiled *w, int64_t tile, const float *lanes, int64_t count, float *out) {
-  const int64_t live = w->rows - tile * INGOT_LANES;
-  const __mmask16 mask = live >= INGOT_LANES ? 0xFFFF : (__mmask16)((1 << live) - 1);
-  for (int64_t t = 0; t < count; t++)
-    _mm512_mask_storeu_ps(
-        out + t * w->rows + tile * INGOT_LANES, mask, _mm512_loadu_ps(lanes + t * INGOT_LANES));
 }
 
 static void ingot_multiply_few(
@@ -165,10 +129,13 @@ static void ingot_multiply_few(
   float lanes[STREAM_TOKENS * INGOT_LANES];
   for (int64_t tile = first; tile < end; tile++) {
     const uint8_t *bytes = ingot_tile(w, tile);
-    if (x->tokens == 1) ingot_stream_1(w, bytes, x, 0, lanes);
-    else if (x->tokens == 2) ingot_stream_2(w, bytes, x, 0, lanes);
-    else if (x->tokens <= 4) ingot_stream_4(w, bytes, x, 0, lanes);
-    else ingot_stream_8(w, bytes, x, 0, lanes);
-    ingot_write_tile(w, tile, lanes, x->tokens, out);
+    if (x->tokens == 1) ingot_stream_kind(w, bytes, x, lanes, 1);
+    else if (x->tokens == 2) ingot_stream_kind(w, bytes, x, lanes, 2);
+    else if (x->tokens <= 4) ingot_stream_kind(w, bytes, x, lanes, 4);
+    else ingot_stream_kind(w, bytes, x, lanes, 8);
+    const __mmask16 live = ingot_live_rows(w, tile, end);
+    for (int64_t t = 0; t < x->tokens; t++)
+      _mm512_mask_storeu_ps(
+          out + t * w->rows + tile * INGOT_LANES, live, _mm512_loadu_ps(lanes + t * INGOT_LANES));
   }
 }

@@ -22,11 +22,14 @@ INGOT_INLINE __m512 ingot_scales(
   return _mm512_cvtph_ps(_mm256_loadu_si256((const void *)(tile + 32 * index)));
 }
 
+INGOT_INLINE __m512i ingot_widen_zeros(const uint8_t *zeros) {
+  return _mm512_cvtepu8_epi32(_mm_loadu_si128((const void *)zeros));
+}
+
 /// The zero points of a group, one in each 32-bit lane.
 INGOT_INLINE __m512i ingot_zero_points(
     const ingot_tiled *w, const uint8_t *tile, int64_t index) {
-  return _mm512_cvtepu8_epi32(
-      _mm_loadu_si128((const void *)(tile + w->zero_offset + 16 * index)));
+  return ingot_widen_zeros(tile + w->zero_offset + 16 * index);
 }
 
 /// The 16 bytes that nibbles stand for, `flip` (0 or 0x80) applied, in each 128-bit lane.
@@ -57,6 +60,18 @@ INGOT_INLINE void ingot_join_six_bits(__m512i even, __m512i odd, __m512i two, __
 }
 
 INGOT_INLINE __m512i ingot_levels_u8(const ingot_tiled *w) { return ingot_nibble_bytes(w, 0x80); }
+
+/// 128 nibbles as bytes: the low ones, which belong to the nearer columns, then the high ones; numbers as they
+/// are, or what `levels` has for them.
+INGOT_INLINE void ingot_split_nibbles(
+    __m512i both, __m512i levels, int is_codebook, __m512i *near, __m512i *far) {
+  const __m512i low = _mm512_set1_epi8(15);
+  *near = _mm512_and_si512(both, low);
+  *far = _mm512_and_si512(_mm512_srli_epi16(both, 4), low);
+  if (!is_codebook) return;
+  *near = _mm512_shuffle_epi8(levels, *near);
+  *far = _mm512_shuffle_epi8(levels, *far);
+}
 
 /// Four activations of token t, repeated 16 times.
 INGOT_INLINE __m512i ingot_quad(const int8_t *a, int t, int64_t quad_stride) {

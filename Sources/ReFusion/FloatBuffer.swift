@@ -1,4 +1,4 @@
-import Kernels
+internal import Kernels
 
 /// A reusable block of f32 numbers that only grows.
 final class FloatBuffer {
@@ -10,6 +10,7 @@ final class FloatBuffer {
   /// The block, with room for at least `count` numbers; contents are lost when it grows.
   func reserve(_ count: Int) -> UnsafeMutablePointer<Float> {
     if count > capacity {
+      // The old block goes first, so that memory never holds both.
       memory = ZeroedPages(count: 0)
       memory = ZeroedPages(count: count * MemoryLayout<Float>.stride)
       capacity = count
