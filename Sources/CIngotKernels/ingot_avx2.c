@@ -292,21 +292,33 @@ static void ingot_tile_avx2(
   }
 }
 
+/// Writes tokens [first, end) of a tile from `sums[token][16 rows]`.
+static void ingot_write_tile_avx2(
+    const ingot_tiled *w, int64_t tile, const float *sums, int64_t first, int64_t end, float *out) {
+  const float factor = ingot_row_factor(w);
+  const int64_t row = tile * INGOT_LANES;
+  const int64_t live = w->rows - row < INGOT_LANES ? w->rows - row : INGOT_LANES;
+  for (int64_t t = first; t < end; t++)
+    for (int64_t r = 0; r < live; r++)
+      out[t * w->rows + row + r] = sums[(t - first) * INGOT_LANES + r] * factor;
+}
+
+#include "ingot_exact_avx2.h"
+
 static void ingot_multiply_tiled_avx2(
     const ingot_tiled *w, const ingot_activations *x, int64_t first, int64_t end, float *out,
     void *scratch) {
+  if (ingot_is_exact_many(w, x)) {
+    ingot_multiply_exact(w, x, first, end, out, scratch);
+    return;
+  }
   uint8_t *unpacked = scratch;
   float *sums = (float *)(unpacked + AVX2_COLUMNS * INGOT_LANES);
-  const float factor = ingot_row_factor(w);
   for (int64_t tile = first; tile < end; tile++) {
-    const int64_t row = tile * INGOT_LANES;
-    const int64_t live = w->rows - row < INGOT_LANES ? w->rows - row : INGOT_LANES;
     for (int64_t from = 0; from < x->tokens; from += AVX2_TOKENS) {
       const int64_t last = from + AVX2_TOKENS < x->tokens ? from + AVX2_TOKENS : x->tokens;
       ingot_tile_avx2(w, ingot_tile(w, tile), x, from, last, sums, unpacked);
-      for (int64_t t = from; t < last; t++)
-        for (int64_t r = 0; r < live; r++)
-          out[t * w->rows + row + r] = sums[(t - from) * INGOT_LANES + r] * factor;
+      ingot_write_tile_avx2(w, tile, sums, from, last, out);
     }
   }
 }
