@@ -11,6 +11,8 @@ enum {
   GEMM_PANELS = 4,
   GEMM_TOKENS = 512,
   GEMM_MANY = 96,
+  /// Columns on their way from the second-level cache to the first.
+  GEMM_AHEAD = 16,
   INGOT_NAME(gemm_rows) = 16 * INGOT_GEMM_VECTORS,
   /// Columns of a panel: 32 KiB for 32 rows. Fewer read and write the sums more often.
   INGOT_NAME(gemm_columns) = 256,
@@ -129,8 +131,10 @@ INGOT_INLINE void INGOT_NAME(gemm_block)(
   for (int64_t c = 0; c < count; c++) {
     f32x16 w[INGOT_GEMM_VECTORS];
     INGOT_UNROLL
-    for (int v = 0; v < INGOT_GEMM_VECTORS; v++)
+    for (int v = 0; v < INGOT_GEMM_VECTORS; v++) {
       w[v] = ingot_load(panel + c * INGOT_NAME(gemm_rows) + 16 * v);
+      __builtin_prefetch(panel + (c + GEMM_AHEAD) * INGOT_NAME(gemm_rows) + 16 * v, 0, 3);
+    }
     INGOT_UNROLL
     for (int t = 0; t < tokens; t++) {
       const f32x16 a = ingot_splat(x[t / 4 * quad_stride + 4 * c + t % 4]);
