@@ -157,6 +157,14 @@ INGOT_INLINE ingot_stream_pair ingot_stream_pair_at(const ingot_stream *s, int64
   return pair;
 }
 
+/// The same for tiles beyond the last one of this product, as long as the matrix has them: the thread's next
+/// product is most often theirs.
+INGOT_INLINE ingot_stream_pair ingot_stream_pair_beyond(const ingot_stream *s, int64_t tile) {
+  ingot_stream all = *s;
+  all.end_tile = (s->w->rows + INGOT_LANES - 1) / INGOT_LANES;
+  return ingot_stream_pair_at(&all, tile);
+}
+
 /// The blocks after those of a pair; after the last, the first ones of `after`.
 INGOT_INLINE ingot_stream_pair ingot_stream_pair_after(
     const ingot_stream *s, const ingot_stream_pair *pair, const ingot_stream_pair *after,
@@ -179,11 +187,10 @@ typedef struct ingot_stream_lines {
 } ingot_stream_lines;
 
 /// What is fetched of a pair of tiles during block `block` of the pair before: all of them, or their
-/// scales where 8 runs are not as many pages. So it is of exact sums, too, which are bound by arithmetic.
+/// scales where 8 runs are not as many pages.
 INGOT_INLINE ingot_stream_lines ingot_stream_lines_of(
-    const ingot_tiled *w, const ingot_stream_pair *pair, ingot_form form, int64_t block,
-    int64_t blocks) {
-  const int is_scales = form.is_exact || 2 * w->tile_bytes < INGOT_FETCH_RUNS * INGOT_PAGE;
+    const ingot_tiled *w, const ingot_stream_pair *pair, int64_t block, int64_t blocks) {
+  const int is_scales = 2 * w->tile_bytes < INGOT_FETCH_RUNS * INGOT_PAGE;
   const int64_t all = w->tile_bytes / 32;
   const int64_t lines =
       is_scales ? w->code_offset / 64 : (all + INGOT_FETCH_RUNS - 1) / INGOT_FETCH_RUNS;
@@ -302,6 +309,7 @@ INGOT_INLINE void ingot_stream_run(
   int64_t count = 0;
   for (int64_t tile = first; tile < s->end_tile; tile += 2) {
     const ingot_stream_pair after = ingot_stream_pair_at(s, tile + 2);
+    const ingot_stream_pair fetched = ingot_stream_pair_beyond(s, tile + 2);
     for (int i = 0; i < 2; i++)
       supply.ahead[i] = supply.now.of[i].codes + (1 + STREAM_AHEAD) * bytes;
     for (int64_t block = 0; block < blocks; block++, count++) {
@@ -315,7 +323,7 @@ INGOT_INLINE void ingot_stream_run(
       supply.next = ingot_stream_pair_after(s, &supply.now, &after, form);
       for (int i = 0; i < 2; i++)
         if (block + 1 + STREAM_AHEAD == blocks) supply.ahead[i] = after.of[i].codes;
-      supply.lines = ingot_stream_lines_of(w, &after, form, block, blocks);
+      supply.lines = ingot_stream_lines_of(w, &fetched, block, blocks);
       ingot_stream_block(s, &square, &before, &supply, form, totals);
       for (int i = 0; i < 2; i++) supply.ahead[i] += bytes;
       if (block == 0) {
