@@ -103,8 +103,14 @@ extension ComputeEngine {
 
   /// Elementary operations of one row.
   func rowCost(_ product: LinearProduct, _ input: LinearInput) -> Int {
-    // A matrix unit for bf16 takes sixteen tokens or none.
-    let tokens = product.form == .split ? input.paddedTokens : input.tokens
+    let tokens =
+      switch product.form {
+      // A matrix unit for bf16 takes sixteen tokens or none.
+      case .split: input.paddedTokens
+      // Reading and unpacking a weight takes as long as a dozen products with it.
+      case .tiled: input.tokens + 12
+      case .dots, .packed, .dequantized: input.tokens
+      }
     return max(1, product.form.cost * input.columns * tokens / 64)
   }
 
