@@ -148,9 +148,10 @@ INGOT_INLINE void INGOT_NAME(score_tiles)(
 INGOT_INLINE f32x16 INGOT_NAME(visible)(f32x16 score, int64_t tile, ingot_span span) {
   const s32x16 lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
   const s32x16 entry = lane + ingot_splat_s32((int32_t)(tile * 16));
-  const s32x16 mask =
-      (entry < ingot_splat_s32(span.prefix_end))
-      | ((entry >= ingot_splat_s32(span.start)) & (entry < ingot_splat_s32(span.end)));
+  const s32x16 is_own =
+      (entry >= ingot_splat_s32(span.start)) & (entry < ingot_splat_s32(span.end))
+      & ((entry < ingot_splat_s32(span.hole_start)) | (entry >= ingot_splat_s32(span.hole_end)));
+  const s32x16 mask = (entry < ingot_splat_s32(span.prefix_end)) | is_own;
   return ingot_select(mask, score, ingot_splat(-__builtin_inff()));
 }
 

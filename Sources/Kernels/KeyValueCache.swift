@@ -6,16 +6,21 @@ import CIngotKernels
   import Darwin
 #endif
 
-/// Which cache entries one token attends to: [0, prefixEnd) and [start, end).
+/// Which cache entries one token attends to: [0, prefixEnd), and those of [start, end) that are not in
+/// [holeStart, holeEnd). Laid out as the kernels' `ingot_span`.
 package struct AttentionSpan: Sendable, Hashable {
   package var prefixEnd: Int32
   package var start: Int32
   package var end: Int32
+  package var holeStart: Int32 = 0
+  package var holeEnd: Int32 = 0
 
-  package init(prefixEnd: Int32, start: Int32 = 0, end: Int32 = 0) {
+  package init(prefixEnd: Int32, start: Int32 = 0, end: Int32 = 0, hole: Range<Int32> = 0..<0) {
     self.prefixEnd = prefixEnd
     self.start = start
     self.end = end
+    holeStart = hole.lowerBound
+    holeEnd = hole.upperBound
   }
 }
 

@@ -27,6 +27,7 @@ package struct AutoregressiveDecoder {
     try session.checkPrompt(prompt, generating: maximumTokens)
     var result = DecodingResult()
     let forwardsBefore = session.forwardCount
+    let passesBefore = session.passCount
     var input = prompt
     var cacheLength = 0
     while result.tokens.count < maximumTokens {
@@ -41,6 +42,7 @@ package struct AutoregressiveDecoder {
       input = [token]
     }
     result.forwards = session.forwardCount - forwardsBefore
+    result.passes = session.passCount - passesBefore
     return result
   }
 

@@ -4,15 +4,20 @@ public struct DecodingResult: Sendable, Hashable {
   public var tokens: [Int32] = []
   /// Calls of the model, as the published traces count them.
   public var forwards = 0
+  /// How often tokens really went through the layers: less often than counted where the outcome of a
+  /// call was known from an earlier one, more often where a call was made on too few tokens at first.
+  public var passes = 0
   /// Tokens per forward as published: the mean over rounds of k·slots/2 for a prefix commit and
   /// k·chosen/(2n+2) for n infill iterations. Nil for autoregressive decoding.
   public var publishedTokensPerForward: Double?
 
   public init(
-    tokens: [Int32] = [], forwards: Int = 0, publishedTokensPerForward: Double? = nil
+    tokens: [Int32] = [], forwards: Int = 0, passes: Int = 0,
+    publishedTokensPerForward: Double? = nil
   ) {
     self.tokens = tokens
     self.forwards = forwards
+    self.passes = passes
     self.publishedTokensPerForward = publishedTokensPerForward
   }
 

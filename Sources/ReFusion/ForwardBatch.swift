@@ -19,16 +19,19 @@ package struct ForwardBatch: Sendable {
   /// The first cache entry above everything this batch writes or reads.
   package var capacityNeeded: Int { Int(destinations.max() ?? -1) + 1 }
 
-  /// Adds a token that sees the entries below `prefixEnd` and those from `start` up to its own.
+  /// Adds a token that sees the entries below `prefixEnd` and those from `start` up to its own, except
+  /// the ones in `hole`.
   package mutating func append(
-    token: Int32, position: Int32, destination: Int, prefixEnd: Int, start: Int
+    token: Int32, position: Int32, destination: Int, prefixEnd: Int, start: Int,
+    hole: Range<Int> = 0..<0
   ) {
     tokens.append(token)
     positions.append(position)
     destinations.append(Int32(destination))
     spans.append(
       AttentionSpan(
-        prefixEnd: Int32(prefixEnd), start: Int32(start), end: Int32(destination + 1)))
+        prefixEnd: Int32(prefixEnd), start: Int32(start), end: Int32(destination + 1),
+        hole: Int32(hole.lowerBound)..<Int32(hole.upperBound)))
   }
 
   /// Tokens appended after `cacheLength` committed ones; each sees the cache and those before it.
@@ -58,13 +61,21 @@ package struct ForwardBatch: Sendable {
   ) -> ForwardBatch {
     var batch = ForwardBatch()
     for (row, (tokens, places)) in zip(rows, positions).enumerated() {
-      let region = cacheLength + row * stride
-      for (index, (token, position)) in zip(tokens, places).enumerated() {
-        batch.append(
-          token: token, position: position, destination: region + offset + index,
-          prefixEnd: cacheLength, start: region)
-      }
+      batch.append(
+        row: tokens, positions: places, cacheLength: cacheLength,
+        region: cacheLength + row * stride, offset: offset)
     }
     return batch
+  }
+
+  /// Adds tokens of one such row, whose entries begin at `region`.
+  package mutating func append(
+    row: [Int32], positions: [Int32], cacheLength: Int, region: Int, offset: Int
+  ) {
+    for (index, (token, position)) in zip(row, positions).enumerated() {
+      append(
+        token: token, position: position, destination: region + offset + index,
+        prefixEnd: cacheLength, start: region)
+    }
   }
 }

@@ -13,7 +13,8 @@ extension InferenceSession {
   ///
   /// - Parameter isRepeated: not counted, because an earlier call with fewer tokens of the same was.
   package func forward(_ batch: ForwardBatch, isRepeated: Bool = false) {
-    if !isRepeated { forwardCount += 1 }
+    countForward(isRepeated: isRepeated)
+    passCount += 1
     workProbe?(.forward(tokens: batch.count, context: Int(batch.spans.first?.prefixEnd ?? 0)))
     let began = ContinuousClock.now
     defer { arithmeticTime += ContinuousClock.now - began }
@@ -26,6 +27,11 @@ extension InferenceSession {
       run(batch, range, hidden + start * width)
       start = range.upperBound
     }
+  }
+
+  /// Counts a call of the model, also one whose outcome is known already.
+  func countForward(isRepeated: Bool) {
+    if !isRepeated { forwardCount += 1 }
   }
 
   private func run(

@@ -11,6 +11,8 @@ public final class InferenceSession {
   package let cache: KeyValueCache
   /// Calls of the model so far, counted as the published traces count them.
   package internal(set) var forwardCount = 0
+  /// How often tokens really went through the layers.
+  package internal(set) var passCount = 0
   /// Time spent in the layers and the vocabulary projection so far.
   package internal(set) var arithmeticTime = Duration.zero
   /// Sees each layer's output `[tokens × hidden]`, for attribution of drift; nil in normal use.

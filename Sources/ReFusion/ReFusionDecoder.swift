@@ -55,6 +55,7 @@ package struct ReFusionDecoder {
   package mutating func decode(prompt: [Int32]) throws(IngotError) -> DecodingResult {
     try session.checkPrompt(prompt, generating: settings.generationLength)
     let forwardsBefore = session.forwardCount
+    let passesBefore = session.passCount
     committed = []
     positions = []
     reachedEnd = false
@@ -67,7 +68,10 @@ package struct ReFusionDecoder {
       while !undecided.isEmpty { round(&pendingPrompt) }
       if reachedEnd { break }
     }
-    return result(promptCount: prompt.count, forwards: session.forwardCount - forwardsBefore)
+    var result = result(promptCount: prompt.count)
+    result.forwards = session.forwardCount - forwardsBefore
+    result.passes = session.passCount - passesBefore
+    return result
   }
 
   /// One round: plan, verify, and commit a prefix or fill in.
@@ -77,7 +81,7 @@ package struct ReFusionDecoder {
     if !commitPrefix(plan, check) { infill(plan, check) }
   }
 
-  private func result(promptCount: Int, forwards: Int) -> DecodingResult {
+  private func result(promptCount: Int) -> DecodingResult {
     let order = positions.indices.sorted { positions[$0] < positions[$1] }
     var tokens = order.dropFirst(promptCount).map { committed[$0] }
     if settings.endOfSequence == .fixed, let end = tokens.firstIndex(of: endToken) {
@@ -85,7 +89,7 @@ package struct ReFusionDecoder {
     }
     let rounds = roundTokensPerForward
     return DecodingResult(
-      tokens: tokens, forwards: forwards,
+      tokens: tokens,
       publishedTokensPerForward: rounds.isEmpty ? nil : rounds.reduce(0, +) / Double(rounds.count))
   }
 

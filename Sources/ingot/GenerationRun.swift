@@ -21,6 +21,8 @@ struct GenerationRun {
       object.value(text)
       object.key("forwards")
       object.value(result.forwards)
+      object.key("passes")
+      object.value(result.passes)
       object.key("tokens_per_forward")
       object.value(result.tokensPerForward)
       object.key("published_tokens_per_forward")

@@ -35,6 +35,14 @@ import Testing
         AttentionSpan(prefixEnd: 0), AttentionSpan(prefixEnd: 3, start: 40, end: 55),
         AttentionSpan(prefixEnd: 20, start: 22, end: 30), AttentionSpan(prefixEnd: 64),
       ], entries: 64),
+    Case(
+      heads: 4, keyValueHeads: 2, dimension: 64,
+      spans: [
+        AttentionSpan(prefixEnd: 21, start: 21, end: 24),
+        AttentionSpan(prefixEnd: 21, start: 21, end: 39, hole: 23..<38),
+        AttentionSpan(prefixEnd: 0, start: 2, end: 50, hole: 2..<49),
+        AttentionSpan(prefixEnd: 9, start: 3, end: 50, hole: 5..<30),
+      ], entries: 50),
   ]
 
   struct Run {
@@ -88,7 +96,9 @@ import Testing
         let query = run.queries[
           (token * test.heads + head) * d..<(token * test.heads + head + 1) * d]
         let visible = (0..<test.entries).filter {
-          $0 < Int(span.prefixEnd) || ($0 >= Int(span.start) && $0 < Int(span.end))
+          $0 < Int(span.prefixEnd)
+            || ($0 >= Int(span.start) && $0 < Int(span.end)
+              && !(Int(span.holeStart)..<Int(span.holeEnd)).contains($0))
         }
         let scores = visible.map { entry -> Double in
           let start = (entry * test.keyValueHeads + shared) * d
@@ -149,6 +159,35 @@ import Testing
       let range = token * 256..<(token + 1) * 256
       #expect(found[range].map(\.bitPattern) == all[range].map(\.bitPattern))
     }
+  }
+
+  /// Infill counts on it: what lies 16 entries further on, behind a hole, gives the bits it would in place.
+  @Test(arguments: KeyValueCache.Format.allCases)
+  func entriesBehindAHoleAreTheEntries(_ format: KeyValueCache.Format) {
+    var random = SeededGenerator(7)
+    let vectors = (0..<20).map { _ in random.normals(64) }
+    let query = random.normals(64)
+    let engine = ComputeEngine(pool: ThreadPool(threads: 1))
+    let results = [0, 16, 32].map { shift in
+      let cache = KeyValueCache(
+        layers: 1, keyValueHeads: 1, headDimension: 64, format: format, capacity: 64)
+      for (index, vector) in vectors.enumerated() {
+        cache.store(layer: 0, index: index, key: vector, value: vector)
+        if index >= 13 {
+          cache.store(layer: 0, index: index + shift, key: vector, value: vector)
+        }
+      }
+      var output = [Float](repeating: 0, count: 64)
+      let span = AttentionSpan(
+        prefixEnd: 5, start: 7, end: Int32(20 + shift), hole: 13..<Int32(13 + shift))
+      output.withUnsafeMutableBufferPointer {
+        engine.attend(
+          queries: query, tokens: 1, queryHeads: 1, layer: 0, cache: cache, spans: [span],
+          into: $0.baseAddress!)
+      }
+      return output.map(\.bitPattern)
+    }
+    #expect(results[1] == results[0] && results[2] == results[0])
   }
 
   @Test(arguments: KeyValueCache.Format.allCases)

@@ -255,7 +255,12 @@ static void check_attention(
   float *queries = floats(tokens * heads * d), *out = aligned(tokens * heads * d * 4);
   ingot_span *spans = malloc((size_t)tokens * sizeof *spans);
   for (int64_t t = 0; t < tokens; t++)
-    spans[t] = (ingot_span){(int32_t)(t % 3 == 0 ? t : 7), (int32_t)(20 + t), (int32_t)(31 + t)};
+    spans[t] = (ingot_span){
+        .prefix_end = (int32_t)(t % 3 == 0 ? t : 7),
+        .start = (int32_t)(20 + t),
+        .end = (int32_t)(31 + t),
+        .hole_start = (int32_t)(22 + t),
+        .hole_end = (int32_t)(22 + 2 * t)};
   const ingot_attention task = {
       .cache = cache, .queries = queries, .output = out, .spans = spans, .query_heads = heads,
       .scale = 0.125f};

@@ -81,11 +81,14 @@ typedef struct ingot_region {
   int64_t end_column;
 } ingot_region;
 
-/// One token sees cache entries [0, prefix_end) and [start, end).
+/// One token sees cache entries [0, prefix_end), and those of [start, end) that are not in
+/// [hole_start, hole_end).
 typedef struct ingot_span {
   int32_t prefix_end;
   int32_t start;
   int32_t end;
+  int32_t hole_start;
+  int32_t hole_end;
 } ingot_span;
 
 /// One layer of the key/value cache. `capacity` is a multiple of 16.
