@@ -14,7 +14,7 @@ extension ComputeEngine {
     _ x: UnsafePointer<Float>, weight: UnsafePointer<Float>, epsilon: Float,
     into input: LinearInput
   ) {
-    split(input.paddedTokens, unit: 4, cost: 8 * input.columns) { _, range in
+    split(input.paddedTokens, unit: Self.inputTokens, cost: 8 * input.columns) { _, range in
       rmsNorm(
         x, weight: weight, epsilon: epsilon, tokens: range.clamped(to: 0..<input.tokens),
         width: input.columns, into: input.numbers)

@@ -31,6 +31,9 @@ package final class InputMemory {
 }
 
 extension ComputeEngine {
+  /// Tokens that are prepared by one thread: what is made of them lies side by side in cache lines.
+  package static let inputTokens = 16
+
   /// Columns that are prepared together.
   package static let inputBlock = Int(INGOT_BLOCK)
 
@@ -80,7 +83,7 @@ extension ComputeEngine {
 
   /// Prepares all of an input.
   package func prepare(_ input: LinearInput) {
-    split(input.paddedTokens, unit: 4, cost: 4 * input.columns) { _, tokens in
+    split(input.paddedTokens, unit: Self.inputTokens, cost: 4 * input.columns) { _, tokens in
       prepare(input, tokens: tokens)
     }
   }
