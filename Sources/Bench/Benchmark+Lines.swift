@@ -141,6 +141,7 @@ extension Benchmark {
       .init(name: "slot_size", value: Double(settings.decoding.slotSize)),
       .init(name: "blocks", value: Double(settings.decoding.blocks)),
       .init(name: "forwards", value: Double(found.forwards)),
+      .init(name: "passes", value: Double(found.passes)),
       .init(name: "tokens_per_forward", value: found.tokensPerForward),
       .init(
         name: "published_tokens_per_forward", value: found.publishedTokensPerForward ?? .nan),
