@@ -74,8 +74,17 @@ static void ingot_fill_amx(void) {
 #if defined(__aarch64__)
 #if defined(__linux__)
 #include <sys/auxv.h>
+#else
+#include <sys/sysctl.h>
 #endif
 extern const ingot_kernels ingot_kernels_neon;
+void ingot_multiply_tiled_i8mm(
+    const ingot_tiled *w, const ingot_activations *x, int64_t first, int64_t end, float *out,
+    void *scratch);
+int64_t ingot_int8_dot_rate_i8mm(int64_t iterations);
+
+/// The NEON table with other products; valid once `ingot_tables` has run.
+static ingot_kernels ingot_kernels_i8mm;
 
 static int32_t ingot_has_dotprod(void) {
 #if defined(__linux__)
@@ -84,6 +93,24 @@ static int32_t ingot_has_dotprod(void) {
 #else
   return 1;  // Every Apple processor that runs macOS.
 #endif
+}
+
+static int32_t ingot_has_i8mm(void) {
+#if defined(__linux__)
+  const unsigned long i8mm = 1ul << 13;  // HWCAP2_I8MM
+  return (getauxval(AT_HWCAP2) & i8mm) != 0;
+#else
+  int32_t has = 0;
+  size_t size = sizeof has;
+  return sysctlbyname("hw.optional.arm.FEAT_I8MM", &has, &size, 0, 0) == 0 && has;
+#endif
+}
+
+static void ingot_fill_i8mm(void) {
+  ingot_kernels_i8mm = ingot_kernels_neon;
+  ingot_kernels_i8mm.name = "i8mm";
+  ingot_kernels_i8mm.multiply_tiled = ingot_multiply_tiled_i8mm;
+  ingot_kernels_i8mm.int8_dot_rate = ingot_int8_dot_rate_i8mm;
 }
 #endif
 
@@ -109,7 +136,13 @@ static void ingot_fill_tables(void) {
   if (ingot_has_avx2()) ingot_tables[count++] = &ingot_kernels_avx2;
 #endif
 #if defined(__aarch64__)
-  if (ingot_has_dotprod()) ingot_tables[count++] = &ingot_kernels_neon;
+  if (ingot_has_dotprod()) {
+    if (ingot_has_i8mm()) {
+      ingot_fill_i8mm();
+      ingot_tables[count++] = &ingot_kernels_i8mm;
+    }
+    ingot_tables[count++] = &ingot_kernels_neon;
+  }
 #endif
   ingot_tables[count++] = &ingot_kernels_scalar;
 }

@@ -16,7 +16,7 @@ package struct KernelTable: Sendable {
   /// - Parameter pointer: a table that is never freed or changed.
   package init(pointer: UnsafePointer<ingot_kernels>) { self.pointer = pointer }
 
-  /// `scalar`, `avx2`, `avx512vnni`, `amx` or `neon`.
+  /// `scalar`, `avx2`, `avx512vnni`, `amx`, `neon` or `i8mm`.
   package var name: String { String(cString: pointer.pointee.name) }
 
   /// What this machine can run, best first; the last one is `scalar`, the definition.
