@@ -153,18 +153,20 @@ INGOT_INLINE __m512i ingot_form_levels(const ingot_tiled *w, ingot_form form) {
 }
 
 /// Unpacks a share of a block, `to` being where the codes of its block begin; int8 codes are multiplied
-/// where they are mapped.
+/// where they are mapped. Exact sums keep in `scales` what both shares of a step need.
 INGOT_INLINE void ingot_unpack_share(
     const ingot_tiled *w, const ingot_packed *packed, ingot_form form, __m512i levels,
-    ingot_share share, uint8_t *to) {
+    ingot_share share, ingot_plane_scales *scales, uint8_t *to) {
   if (form.kind == INGOT_INT8) return;
   const int step = share.step;
   if (form.groups == 1) share.step = 0;
   to += ingot_share_offset(form, share);
+  if (form.is_exact && share.plane == 0)
+    *scales = ingot_read_plane_scales(
+        packed->tile + INGOT_BLOCK * packed->block + INGOT_TILE_COLUMNS * step);
   if (form.is_exact)
     ingot_unpack_plane_groups(
-        packed->codes + 8 * INGOT_TILE_COLUMNS * step,
-        packed->tile + INGOT_BLOCK * packed->block + INGOT_TILE_COLUMNS * step, 2 * share.plane,
+        packed->codes + 8 * INGOT_TILE_COLUMNS * step, *scales, 2 * share.plane,
         2 * share.plane + 2, levels, to, to + STREAM_CODES);
   else if (form.kind == INGOT_INT6) ingot_unpack_six_bits(packed, form, step, to);
   else ingot_unpack_nibbles(w, packed, form, levels, step, to);

@@ -60,11 +60,10 @@ INGOT_INLINE void ingot_split_products(
 /// Unpacks groups [first, end) of four of one tile to both planes, `[column / 4][16 rows][column % 4]`
 /// each; no level is −128.
 INGOT_INLINE void ingot_unpack_plane_groups(
-    const uint8_t *packed, const uint8_t *scales, int first, int end, __m512i table, uint8_t *high,
-    uint8_t *low) {
+    const uint8_t *packed, ingot_plane_scales all, int first, int end, __m512i table,
+    uint8_t *high, uint8_t *low) {
   enum { FAR = 16 * INGOT_LANES / 2 };
   const __m512i nibble = _mm512_set1_epi8(15);
-  const ingot_plane_scales all = ingot_read_plane_scales(scales);
   INGOT_UNROLL
   for (int g = first; g < end; g++) {
     // A row's byte in each of its four places.
@@ -127,7 +126,7 @@ static void ingot_unpack_planes(
     const int64_t left = (columns - column) / 16, groups = left < 4 ? left : 4;
     for (int i = 0; i < 8; i++) _mm_prefetch((const char *)packed + 1024 + 64 * i, _MM_HINT_T0);
     if (groups == 4 && !is_plain) {
-      ingot_unpack_plane_groups(packed, scales, 0, 4, table, high, low);
+      ingot_unpack_plane_groups(packed, ingot_read_plane_scales(scales), 0, 4, table, high, low);
     } else {
       memset(high, 0, INGOT_TILE_BYTES);
       memset(low, 0, INGOT_TILE_BYTES);

@@ -232,6 +232,7 @@ INGOT_INLINE void ingot_stream_block(
   const int shares = ingot_shares(form);
   ingot_stream_scales scales;
   ingot_stream_read_scales(s, before, form, scales);
+  ingot_plane_scales plane_scales = {0};
   INGOT_UNROLL
   for (int i = 0; i < shares; i++) {
     const ingot_share share = ingot_share_at(form, i), other = ingot_share_ahead(form, i);
@@ -241,7 +242,8 @@ INGOT_INLINE void ingot_stream_block(
     ingot_stream_fetch(&supply->lines, i, shares);
     if (share.plane == 0) ingot_fetch_packed(supply->ahead[share.tile], form, share.step);
     const ingot_stream_pair *const from = other.is_next ? &supply->next : &supply->now;
-    ingot_unpack_share(s->w, &from->of[other.tile], form, supply->levels, other, supply->codes);
+    ingot_unpack_share(s->w, &from->of[other.tile], form, supply->levels, other, &plane_scales,
+        supply->codes);
     ingot_stream_store(now, form, share);
   }
 }
@@ -295,10 +297,11 @@ INGOT_INLINE void ingot_stream_run(
   const int64_t size = 2 * form.tokens * INGOT_LANES;
   ingot_stream_supply supply = {
       .now = ingot_stream_pair_at(s, first), .levels = ingot_form_levels(w, form)};
+  ingot_plane_scales plane_scales = {0};
   INGOT_UNROLL
   for (int i = 0; i < (form.is_long ? ingot_shares(form) : 2 * ingot_planes(form)); i++) {
     const ingot_share share = ingot_share_at(form, i);
-    ingot_unpack_share(w, &supply.now.of[share.tile], form, supply.levels, share, s->codes[0]);
+    ingot_unpack_share(w, &supply.now.of[share.tile], form, supply.levels, share, &plane_scales, s->codes[0]);
   }
   __m512 totals[16];
   INGOT_UNROLL
