@@ -35,7 +35,8 @@ typedef struct ingot_stream_square {
   int32_t *dots;
 } ingot_stream_square;
 
-/// Products of a square that are to be added to the sums.
+/// Products of a square that are to be added to the sums; the last of them may be stored while the next square is
+/// multiplied.
 typedef struct ingot_stream_products {
   int32_t *dots;
   /// Where each tile's scales start, and which group is the first.
@@ -322,7 +323,8 @@ INGOT_INLINE void ingot_stream_run(
   INGOT_UNROLL
   for (int i = 0; i < (form.is_long ? ingot_shares(form) : 2 * ingot_planes(form)); i++) {
     const ingot_share share = ingot_share_at(form, i);
-    ingot_unpack_share(w, &supply.now.of[share.tile], form, supply.levels, share, &plane_scales, s->codes[0]);
+    ingot_unpack_share(
+        w, &supply.now.of[share.tile], form, supply.levels, share, &plane_scales, s->codes[0]);
   }
   __m512 totals[16];
   INGOT_UNROLL

@@ -15,6 +15,7 @@ extension InferenceSession {
   package func forward(_ batch: ForwardBatch, isRepeated: Bool = false) {
     countForward(isRepeated: isRepeated)
     passCount += 1
+    if isRepeated { repeatCount += 1 }
     workProbe?(.forward(tokens: batch.count, context: Int(batch.spans.first?.prefixEnd ?? 0)))
     let began = ContinuousClock.now
     defer { arithmeticTime += ContinuousClock.now - began }

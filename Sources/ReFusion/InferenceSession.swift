@@ -13,6 +13,8 @@ public final class InferenceSession {
   package internal(set) var forwardCount = 0
   /// How often tokens really went through the layers.
   package internal(set) var passCount = 0
+  /// Passes that were calls made again with more tokens, and so not counted.
+  package internal(set) var repeatCount = 0
   /// Time spent in the layers and the vocabulary projection so far.
   package internal(set) var arithmeticTime = Duration.zero
   /// Sees each layer's output `[tokens × hidden]`, for attribution of drift; nil in normal use.

@@ -118,7 +118,7 @@ extension ReFusionDecoder {
     let inputs = asked.map { row in
       (offset..<end).map { rows.tags[row][$0] ? rows.tokens[row][$0] : maskToken }
     }
-    forward(rows, asked, inputs, isRepeated: isRepeated)
+    forward(rows, asked, inputs, before: end, isRepeated: isRepeated)
     var places: [(ordinal: Int, column: Int)] = []
     for (ordinal, row) in asked.enumerated() {
       for column in offset..<end where !rows.tags[row][column] { places.append((ordinal, column)) }
@@ -181,13 +181,13 @@ extension ReFusionDecoder {
   ///
   /// - Parameters:
   ///   - asked: the rows.
-  ///   - inputs: tokens of each, up to column `end`.
+  ///   - inputs: tokens of each, up to column `end`, as far as any row's reach.
   ///   - guessed: their keys and values go behind all rows', a multiple of 16 entries from their own
   ///     places: attention sums entries by their place among 16, so guesses have the bits of what they
   ///     stand for.
   private func forward(
     _ rows: InfillRows, _ asked: [Int], _ inputs: [[Int32]], guessed: [GuessedToken] = [],
-    before end: Int = 0, isRepeated: Bool
+    before end: Int, isRepeated: Bool
   ) {
     let size = settings.slotSize
     let cacheLength = committed.count
