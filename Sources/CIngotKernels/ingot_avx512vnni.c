@@ -39,6 +39,7 @@ static void ingot_unpack_signed_avx512vnni(
 #include "ingot_gemm.h"
 
 #include "ingot_join_vnni.h"
+#include "ingot_exact_vnni.h"
 #include "ingot_stream_vnni.h"
 #include "ingot_panel_vnni.h"
 #include "ingot_block_vnni.h"

@@ -8,7 +8,7 @@ enum { BLOCK_TOKENS = 6 };
 
 /// The tokens of one call: `a` points at two side by side, as the next two may be in another quad.
 typedef struct ingot_pairs {
-  const int8_t *a[BLOCK_TOKENS / 2];
+  const int8_t *a[EXACT_TOKENS / 2];
 } ingot_pairs;
 
 /// One atom of two tiles, 4 columns `at` bytes on, added to `dot`, `[token][tile]`.
@@ -89,21 +89,47 @@ INGOT_INLINE void ingot_start_group(
   }
 }
 
+/// A block of columns joins the others of its rows: `sums` are `[token][32 rows]`, each token's times its
+/// activation scale.
+INGOT_INLINE void ingot_add_block(
+    const __m512 *block, const float *activation_scales, float *sums, int tokens) {
+  INGOT_UNROLL
+  for (int t = 0; t < tokens; t++) {
+    const __m512 scale = _mm512_set1_ps(activation_scales[t]);
+    INGOT_UNROLL
+    for (int i = 0; i < 2; i++, sums += INGOT_LANES)
+      _mm512_store_ps(sums, _mm512_fmadd_ps(block[2 * t + i], scale, _mm512_load_ps(sums)));
+  }
+}
+
+/// Where the tokens of one call begin in a panel: their activations, offsets of groups and scales of blocks.
+typedef struct ingot_block_input {
+  ingot_pairs pairs;
+  const int32_t *offsets;
+  const float *scales;
+} ingot_block_input;
+
+INGOT_INLINE ingot_block_input ingot_locate_input(
+    const ingot_panel *panel, const ingot_activations *x, int64_t first, int tokens) {
+  const int64_t padded = x->padded_tokens;
+  ingot_block_input input = {
+      .offsets = x->offsets[ingot_level(panel->group)]
+                 + panel->first_column / panel->group * padded + first,
+      .scales = x->scales + panel->first_column / INGOT_BLOCK * padded + first};
+  INGOT_UNROLL
+  for (int t = 0; t < tokens; t += 2)
+    input.pairs.a[t / 2] = x->codes + (first + t) / 4 * 4 * x->token_stride
+                           + (first + t) % 4 * 4 + 4 * panel->first_column;
+  return input;
+}
+
 /// Products of a panel with tokens [first, first + tokens), an even number from an even one, added to
 /// `sums`, `[token][32 rows]`.
 INGOT_INLINE void ingot_block(
     const ingot_panel *panel, const ingot_activations *x, int64_t first, ingot_fetch *fetch,
-    float *sums, int tokens, int32_t kind, int is_exact) {
+    float *sums, int tokens, int32_t kind) {
   const int64_t group = panel->group, padded = x->padded_tokens;
-  const int32_t *offsets =
-      x->offsets[ingot_level(group)] + panel->first_column / group * padded + first;
-  const float *activation_scales =
-      x->scales + panel->first_column / INGOT_BLOCK * padded + first;
-  ingot_pairs pairs;
-  INGOT_UNROLL
-  for (int t = 0; t < tokens; t += 2)
-    pairs.a[t / 2] = x->codes + (first + t) / 4 * 4 * x->token_stride + (first + t) % 4 * 4
-                     + 4 * panel->first_column;
+  ingot_block_input input = ingot_locate_input(panel, x, first, tokens);
   const uint8_t *codes[2] = {panel->codes[0], panel->codes[1]};
   const uint8_t *zeros[2] = {panel->zeros[0], panel->zeros[1]};
   const float *scales[2] = {panel->scales[0], panel->scales[1]};
@@ -117,52 +143,90 @@ INGOT_INLINE void ingot_block(
     for (int i = 0; i < 2 * tokens; i++) sum[i] = _mm512_setzero_ps();
     for (int64_t column = 0; column < width; column += group) {
       __m512i dot[2 * BLOCK_TOKENS];
-      ingot_start_group(zeros, offsets, kind, dot, tokens);
+      ingot_start_group(zeros, input.offsets, kind, dot, tokens);
       if (is_bytes)
-        ingot_group_bytes(codes, group, kind == INGOT_INT8, &pairs, dot, tokens);
-      else if (kind == INGOT_INT6) ingot_group_int6(codes, group, &pairs, dot, tokens);
+        ingot_group_bytes(codes, group, kind == INGOT_INT8, &input.pairs, dot, tokens);
+      else if (kind == INGOT_INT6) ingot_group_int6(codes, group, &input.pairs, dot, tokens);
       else
-        ingot_group_nibbles(codes, group, panel->levels, kind == INGOT_CB4, &pairs, dot, tokens);
+        ingot_group_nibbles(codes, group, panel->levels, kind == INGOT_CB4, &input.pairs, dot, tokens);
       const __m512 left = _mm512_load_ps(scales[0]), right = _mm512_load_ps(scales[1]);
       INGOT_UNROLL
       for (int t = 0; t < tokens; t++) {
-        sum[2 * t] = ingot_join(dot[2 * t], left, sum[2 * t], is_exact);
-        sum[2 * t + 1] = ingot_join(dot[2 * t + 1], right, sum[2 * t + 1], is_exact);
+        sum[2 * t] = ingot_join(dot[2 * t], left, sum[2 * t]);
+        sum[2 * t + 1] = ingot_join(dot[2 * t + 1], right, sum[2 * t + 1]);
       }
       INGOT_UNROLL
       for (int i = 0; i < 2; i++) codes[i] += code_bytes, scales[i] += INGOT_LANES;
       INGOT_UNROLL
-      for (int t = 0; t < tokens; t += 2) pairs.a[t / 2] += 4 * group;
-      offsets += padded;
+      for (int t = 0; t < tokens; t += 2) input.pairs.a[t / 2] += 4 * group;
+      input.offsets += padded;
     }
-    INGOT_UNROLL
-    for (int t = 0; t < tokens; t++) {
-      const __m512 scale = _mm512_set1_ps(activation_scales[t]);
-      float *to = sums + 2 * INGOT_LANES * t;
-      INGOT_UNROLL
-      for (int i = 0; i < 2; i++, to += INGOT_LANES)
-        _mm512_store_ps(
-            to, _mm512_fmadd_ps(
-                    ingot_block_sum(sum[2 * t + i], is_exact), scale, _mm512_load_ps(to)));
-    }
-    activation_scales += padded;
+    ingot_add_block(sum, input.scales, sums, tokens);
+    input.scales += padded;
   }
+}
+
+/// The same with exact sums; the codes are levels as bytes where `is_unpacked`.
+INGOT_INLINE void ingot_block_exact(
+    const ingot_panel *panel, const ingot_activations *x, int64_t first, ingot_fetch *fetch,
+    float *sums, int tokens, int is_unpacked) {
+  ingot_block_input input = ingot_locate_input(panel, x, first, tokens);
+  const uint8_t *codes[2] = {panel->codes[0], panel->codes[1]};
+  const float *scales[2] = {panel->scales[0], panel->scales[1]};
+  for (int64_t start = 0; start < panel->columns; start += INGOT_BLOCK) {
+    const int64_t rest = panel->columns - start, width = rest < INGOT_BLOCK ? rest : INGOT_BLOCK;
+    ingot_fetch_step(fetch);
+    __m512i sum[2 * EXACT_TOKENS];
+    INGOT_UNROLL
+    for (int i = 0; i < 2 * tokens; i++) sum[i] = _mm512_setzero_si512();
+    for (int64_t column = 0; column < width; column += EXACT_GROUP) {
+      __m512i levels[2][EXACT_ATOMS], scale[2];
+      INGOT_UNROLL
+      for (int i = 0; i < 2; i++) {
+        INGOT_UNROLL
+        for (int k = 0; is_unpacked && k < EXACT_ATOMS; k++)
+          levels[i][k] = _mm512_load_si512(codes[i] + 64 * k);
+        if (!is_unpacked) ingot_exact_levels(codes[i], panel->levels, levels[i]);
+        scale[i] = _mm512_load_si512(scales[i]);
+        codes[i] += is_unpacked ? 2 * EXACT_BYTES : EXACT_BYTES;
+        scales[i] += INGOT_LANES;
+      }
+      INGOT_UNROLL
+      for (int t = 0; t < tokens; t++)
+        ingot_exact_token(
+            levels, scale, input.pairs.a[t / 2] + t % 2 * 4, input.offsets[t], &sum[2 * t], 2);
+      INGOT_UNROLL
+      for (int t = 0; t < tokens; t += 2) input.pairs.a[t / 2] += 4 * EXACT_GROUP;
+      input.offsets += x->padded_tokens;
+    }
+    __m512 block[2 * EXACT_TOKENS];
+    INGOT_UNROLL
+    for (int i = 0; i < 2 * tokens; i++) block[i] = _mm512_cvtepi32_ps(sum[i]);
+    ingot_add_block(block, input.scales, sums, tokens);
+    input.scales += x->padded_tokens;
+  }
+}
+
+INGOT_INLINE void ingot_block_levels(
+    const ingot_panel *panel, const ingot_activations *x, int64_t first, ingot_fetch *fetch,
+    float *sums, int tokens) {
+  if (panel->kind == UNPACKED) ingot_block_exact(panel, x, first, fetch, sums, tokens, 1);
+  else ingot_block_exact(panel, x, first, fetch, sums, tokens, 0);
 }
 
 INGOT_INLINE void ingot_block_kind(
     const ingot_panel *panel, const ingot_activations *x, int64_t first, ingot_fetch *fetch,
     float *sums, int tokens) {
+  if (panel->is_exact) {
+    ingot_block_levels(panel, x, first, fetch, sums, tokens);
+    return;
+  }
   switch (panel->kind) {
-    case UNPACKED:
-      if (panel->is_exact) ingot_block(panel, x, first, fetch, sums, tokens, UNPACKED, 1);
-      else ingot_block(panel, x, first, fetch, sums, tokens, UNPACKED, 0);
-      break;
-    case INGOT_INT8: ingot_block(panel, x, first, fetch, sums, tokens, INGOT_INT8, 0); break;
-    case INGOT_INT4: ingot_block(panel, x, first, fetch, sums, tokens, INGOT_INT4, 0); break;
-    case INGOT_INT4Z: ingot_block(panel, x, first, fetch, sums, tokens, INGOT_INT4Z, 0); break;
-    case INGOT_INT6: ingot_block(panel, x, first, fetch, sums, tokens, INGOT_INT6, 0); break;
-    default:
-      if (panel->is_exact) ingot_block(panel, x, first, fetch, sums, tokens, INGOT_CB4, 1);
-      else ingot_block(panel, x, first, fetch, sums, tokens, INGOT_CB4, 0);
+    case UNPACKED: ingot_block(panel, x, first, fetch, sums, tokens, UNPACKED); break;
+    case INGOT_INT8: ingot_block(panel, x, first, fetch, sums, tokens, INGOT_INT8); break;
+    case INGOT_INT4: ingot_block(panel, x, first, fetch, sums, tokens, INGOT_INT4); break;
+    case INGOT_INT4Z: ingot_block(panel, x, first, fetch, sums, tokens, INGOT_INT4Z); break;
+    case INGOT_INT6: ingot_block(panel, x, first, fetch, sums, tokens, INGOT_INT6); break;
+    default: ingot_block(panel, x, first, fetch, sums, tokens, INGOT_CB4);
   }
 }

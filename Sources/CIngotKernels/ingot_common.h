@@ -32,8 +32,10 @@ enum {
   INGOT_FETCH_RUNS = 8,
   /// Bytes of a page of memory.
   INGOT_PAGE = 4096,
-  /// How far ahead to fetch memory that is read in order.
-  INGOT_AHEAD = 8192
+  /// How far ahead memory that is read in order is fetched into the second-level cache, and from there into
+  /// the first.
+  INGOT_FAR = 16384,
+  INGOT_NEAR = 4096
 };
 
 /// Fetches a line of each of 8 runs of memory, `stride` bytes apart, into the second-level cache. Memory
@@ -47,14 +49,21 @@ INGOT_INLINE void ingot_fetch_lines(const char *first, int64_t stride) {
 /// against one page after another (Zen 5, two threads: 36 GB/s against 49). Set with the tables.
 extern __attribute__((visibility("hidden"))) int32_t ingot_fetches_pages;
 
-/// Fetches what lies behind `bytes` bytes that are read in one go: as many bytes 8 KiB further on, into the
-/// first-level cache, or of the 8 pages after these a line of each in turn.
+/// Whether the first-level cache is smaller than 48 KiB, as on a Zen 4: too small for the next 16 KiB of weights beside
+/// the present ones and their activations. Set with the tables.
+extern __attribute__((visibility("hidden"))) int32_t ingot_has_small_cache;
+
+/// Fetches what lies behind `bytes` bytes that are read in one go: as many bytes further on, in two steps (the
+/// first-level cache waits for too few lines at a time to be filled from memory: with 8 tokens, one thread of
+/// a Zen 4 read 14 GB/s of int8 where two steps give 25), or of the 8 pages after these a line of each in turn.
 INGOT_INLINE void ingot_fetch_ahead(const void *from, int64_t bytes) {
   enum { WINDOW = INGOT_FETCH_RUNS * INGOT_PAGE, RUN = INGOT_FETCH_RUNS * 64 };
   const uintptr_t start = (uintptr_t)from, end = start + (uintptr_t)bytes;
   if (!ingot_fetches_pages) {
-    for (uintptr_t at = (start + 63) & -(uintptr_t)64; at < end; at += 64)
-      __builtin_prefetch((const char *)at + INGOT_AHEAD, 0, 3);
+    for (uintptr_t at = (start + 63) & -(uintptr_t)64; at < end; at += 64) {
+      __builtin_prefetch((const char *)at + INGOT_FAR, 0, 2);
+      __builtin_prefetch((const char *)at + INGOT_NEAR, 0, 3);
+    }
     return;
   }
   // Eight lines fetch a line of each page of the next window.

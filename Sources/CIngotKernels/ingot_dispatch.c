@@ -114,7 +114,16 @@ static void ingot_fill_i8mm(void) {
 }
 #endif
 
-int32_t ingot_fetches_pages;
+int32_t ingot_fetches_pages, ingot_has_small_cache;
+
+/// Bytes of the first-level cache for data; 0 where the system does not say.
+static int64_t ingot_cache_bytes(void) {
+#if defined(_SC_LEVEL1_DCACHE_SIZE)
+  return sysconf(_SC_LEVEL1_DCACHE_SIZE);
+#else
+  return 0;
+#endif
+}
 
 enum { INGOT_TABLES = 8 };
 static const ingot_kernels *ingot_tables[INGOT_TABLES];
@@ -124,6 +133,7 @@ static void ingot_fill_tables(void) {
 #if defined(__x86_64__)
   __builtin_cpu_init();
   ingot_fetches_pages = __builtin_cpu_is("intel") != 0;
+  ingot_has_small_cache = ingot_cache_bytes() < 48 << 10;
   if (ingot_has_avx512vnni()) {
 #if defined(__linux__)
     if (ingot_has_amx()) {

@@ -15,15 +15,8 @@ INGOT_INLINE __m512i ingot_start(
 }
 
 /// One group of products joins the others of its block, which start at zero.
-INGOT_INLINE __m512 ingot_join(__m512i dot, __m512 scale, __m512 sum, int is_exact) {
-  if (!is_exact) return _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot), scale, sum);
-  const __m512i product = _mm512_mullo_epi32(dot, _mm512_castps_si512(scale));
-  return _mm512_castsi512_ps(_mm512_add_epi32(product, _mm512_castps_si512(sum)));
-}
-
-/// A block's sum as a float, from the bits of an integer where sums are exact.
-INGOT_INLINE __m512 ingot_block_sum(__m512 sum, int is_exact) {
-  return is_exact ? _mm512_cvtepi32_ps(_mm512_castps_si512(sum)) : sum;
+INGOT_INLINE __m512 ingot_join(__m512i dot, __m512 scale, __m512 sum) {
+  return _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot), scale, sum);
 }
 
 /// The rows of a tile that are there; none from tile `end` on.

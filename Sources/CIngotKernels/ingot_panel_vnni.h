@@ -30,8 +30,8 @@ typedef struct ingot_panel {
   int32_t is_exact;
 } ingot_panel;
 
-/// The bytes of the next panel, fetched into the first-level cache a few lines at a time while this one is
-/// multiplied, so that memory and arithmetic overlap also when tokens are few.
+/// The bytes of the next panel, fetched a few lines at a time while this one is multiplied, so that memory and
+/// arithmetic overlap also when tokens are few: into the first-level cache where it has room.
 typedef struct ingot_fetch {
   const uint8_t *at[FETCH_RUNS];
   const uint8_t *end[FETCH_RUNS];
@@ -53,7 +53,10 @@ INGOT_INLINE void ingot_fetch_step(ingot_fetch *fetch) {
   int64_t lines = fetch->step;
   for (; fetch->run < FETCH_RUNS; fetch->run++) {
     const uint8_t *at = fetch->at[fetch->run], *end = fetch->end[fetch->run];
-    for (; at < end && lines > 0; at += 64, lines--) _mm_prefetch((const char *)at, _MM_HINT_T0);
+    for (; at < end && lines > 0; at += 64, lines--) {
+      if (ingot_has_small_cache) _mm_prefetch((const char *)at, _MM_HINT_T1);
+      else _mm_prefetch((const char *)at, _MM_HINT_T0);
+    }
     fetch->at[fetch->run] = at;
     if (lines == 0) return;
   }

@@ -45,18 +45,23 @@ static ingot_panel ingot_prepare_panel(
   return panel;
 }
 
-/// Six tokens at a time, or four where that leaves fewer over; up to 3 beyond `end`. Writes results where
-/// `out` is given.
+/// How many of `left` tokens one call takes: as many as fit in registers, or fewer where that leaves fewer over.
+INGOT_INLINE int64_t ingot_call_tokens(const ingot_panel *panel, int64_t left) {
+  if (panel->is_exact && left > BLOCK_TOKENS) return EXACT_TOKENS;
+  return left > 4 && left != 7 && left != 8 ? BLOCK_TOKENS : 4;
+}
+
+/// Tokens [first, end), and up to 3 beyond them. Writes results where `out` is given.
 static void ingot_panel_tokens(
     const ingot_panel *panel, const ingot_activations *x, int64_t first, int64_t end,
     ingot_fetch *fetch, float *sums, const ingot_output *out) {
   for (int64_t t = first; t < end;) {
-    const int64_t left = end - t;
-    const int64_t tokens = left > 4 && left != 7 && left != 8 ? 6 : 4;
-    const int64_t last = left < tokens ? end : t + tokens;
+    const int64_t tokens = ingot_call_tokens(panel, end - t);
+    const int64_t last = t + tokens < end ? t + tokens : end;
     float *at = sums + (t - first) * 2 * INGOT_LANES;
     if (out) ingot_fetch_output(out, t, last);
-    if (tokens == 6) ingot_block_kind(panel, x, t, fetch, at, 6);
+    if (tokens == EXACT_TOKENS) ingot_block_levels(panel, x, t, fetch, at, EXACT_TOKENS);
+    else if (tokens == BLOCK_TOKENS) ingot_block_kind(panel, x, t, fetch, at, BLOCK_TOKENS);
     else ingot_block_kind(panel, x, t, fetch, at, 4);
     if (out) ingot_write_output(out, at, t, last);
     t += tokens;

@@ -37,7 +37,7 @@ INGOT_INLINE void ingot_stream_int6(
 /// One tile × `tokens` tokens: `out` gets `[token][16 rows]`.
 INGOT_INLINE void ingot_stream_tile(
     const ingot_tiled *w, const uint8_t *tile, const ingot_activations *x, float *out, int tokens,
-    int32_t kind, int is_exact) {
+    int32_t kind) {
   const int64_t columns = w->columns, group = w->group, padded = x->padded_tokens;
   const int32_t *offsets = x->offsets[ingot_level(w->group)];
   const uint8_t *codes = tile + w->code_offset;
@@ -61,15 +61,16 @@ INGOT_INLINE void ingot_stream_tile(
       INGOT_UNROLL
       for (int t = 0; t < tokens; t++) dot[t] = ingot_start(offsets + index * padded, t, kind, zero);
       const int8_t *a = quad + 4 * column;
-      ingot_fetch_ahead(codes, ingot_code_bytes(w, group));
       if (kind == INGOT_INT8) {
         for (int64_t i = 0; i < group / 4; i++, codes += 64, a += 16) {
+          ingot_fetch_ahead(codes, 64);
           const __m512i q = _mm512_xor_si512(_mm512_loadu_si512(codes), flip);
           INGOT_UNROLL
           for (int t = 0; t < tokens; t++)
             dot[t] = _mm512_dpbusd_epi32(dot[t], q, ingot_quad(a, t, quad_stride));
         }
       } else if (kind == INGOT_INT6) {
+        ingot_fetch_ahead(codes, 12 * group);
         ingot_stream_int6(codes, group, a, quad_stride, dot, tokens);
         codes += 12 * group;
       } else {
@@ -79,6 +80,7 @@ INGOT_INLINE void ingot_stream_tile(
         INGOT_UNROLL
         for (int t = 0; t < tokens; t++) far_dot[t] = _mm512_setzero_si512();
         for (int64_t i = 0; i < group / 8; i++, codes += 64, a += 16) {
+          ingot_fetch_ahead(codes, 64);
           const __m512i both = _mm512_loadu_si512(codes);
           __m512i near_q, far_q;
           ingot_split_nibbles(both, levels, kind == INGOT_CB4, &near_q, &far_q);
@@ -94,15 +96,14 @@ INGOT_INLINE void ingot_stream_tile(
           for (int t = 0; t < tokens; t++) dot[t] = _mm512_add_epi32(dot[t], far_dot[t]);
         }
       }
-      const __m512 scale = ingot_scales(w, tile, index, is_exact);
+      const __m512 scale = ingot_scales(w, tile, index, 0);
       INGOT_UNROLL
-      for (int t = 0; t < tokens; t++) sum[t] = ingot_join(dot[t], scale, sum[t], is_exact);
+      for (int t = 0; t < tokens; t++) sum[t] = ingot_join(dot[t], scale, sum[t]);
     }
     const float *scales = x->scales + start / INGOT_BLOCK * padded;
     INGOT_UNROLL
     for (int t = 0; t < tokens; t++)
-      total[t] = _mm512_fmadd_ps(
-          ingot_block_sum(sum[t], is_exact), _mm512_set1_ps(scales[t]), total[t]);
+      total[t] = _mm512_fmadd_ps(sum[t], _mm512_set1_ps(scales[t]), total[t]);
   }
   const __m512 factor = _mm512_set1_ps(ingot_row_factor(w));
   INGOT_UNROLL
@@ -114,13 +115,13 @@ INGOT_INLINE void ingot_stream_kind(
     const ingot_tiled *w, const uint8_t *tile, const ingot_activations *x, float *out,
     int tokens) {
   switch (w->kind) {
-    case INGOT_INT8: ingot_stream_tile(w, tile, x, out, tokens, INGOT_INT8, 0); break;
-    case INGOT_INT4: ingot_stream_tile(w, tile, x, out, tokens, INGOT_INT4, 0); break;
-    case INGOT_INT4Z: ingot_stream_tile(w, tile, x, out, tokens, INGOT_INT4Z, 0); break;
-    case INGOT_INT6: ingot_stream_tile(w, tile, x, out, tokens, INGOT_INT6, 0); break;
+    case INGOT_INT8: ingot_stream_tile(w, tile, x, out, tokens, INGOT_INT8); break;
+    case INGOT_INT4: ingot_stream_tile(w, tile, x, out, tokens, INGOT_INT4); break;
+    case INGOT_INT4Z: ingot_stream_tile(w, tile, x, out, tokens, INGOT_INT4Z); break;
+    case INGOT_INT6: ingot_stream_tile(w, tile, x, out, tokens, INGOT_INT6); break;
     default:
-      if (ingot_is_exact(w)) ingot_stream_tile(w, tile, x, out, tokens, INGOT_CB4, 1);
-      else ingot_stream_tile(w, tile, x, out, tokens, INGOT_CB4, 0);
+      if (ingot_is_exact(w)) ingot_exact_tile(w, tile, x, out, tokens);
+      else ingot_stream_tile(w, tile, x, out, tokens, INGOT_CB4);
   }
 }
 
