@@ -38,6 +38,7 @@ static void ingot_unpack_signed_avx512vnni(
 #define INGOT_UNPACK_SIGNED ingot_unpack_signed_avx512vnni
 #include "ingot_gemm.h"
 
+#include "ingot_quad_vnni.h"
 #include "ingot_join_vnni.h"
 #include "ingot_exact_vnni.h"
 #include "ingot_stream_vnni.h"
@@ -100,7 +101,7 @@ static int64_t ingot_f32_fma_rate_avx512vnni(int64_t iterations) {
 const ingot_kernels ingot_kernels_avx512vnni = {
     .name = "avx512vnni",
     .activation_order = ingot_activation_order_avx512vnni,
-    .quantize = ingot_quantize_f32_s8_avx512vnni,
+    .quantize = ingot_quantize_avx512vnni,
     .multiply_tiled = ingot_multiply_tiled_avx512vnni,
     .packed_tokens = 128,
     .multiply_dense = ingot_multiply_dense_dots_avx512vnni,

@@ -81,10 +81,17 @@ extension ComputeEngine {
     if var quantized = input.quantized { functions.quantize(input.numbers, region, &quantized) }
   }
 
-  /// Prepares all of an input.
+  /// Prepares all of an input, and where tokens are few each thread its own columns.
   package func prepare(_ input: LinearInput) {
-    split(input.paddedTokens, unit: Self.inputTokens, cost: 4 * input.columns) { _, tokens in
-      prepare(input, tokens: tokens)
+    let all = input.paddedTokens
+    if all > Self.inputTokens {
+      split(all, unit: Self.inputTokens, cost: 4 * input.columns) { _, tokens in
+        prepare(input, tokens: tokens)
+      }
+    } else {
+      split(input.columns, unit: Self.inputBlock, cost: 4 * input.tokens) { _, columns in
+        prepare(input, tokens: 0..<all, columns: columns)
+      }
     }
   }
 
