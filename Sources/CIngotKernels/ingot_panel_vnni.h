@@ -6,12 +6,15 @@ enum {
   PANEL_COLUMNS = 1024,
   PANEL_BYTES = 16384,
   /// From here on codes are unpacked once for all tokens. For fewer, the vector unit has time to do it beside
-  /// the products, each time.
+  /// the products, each time; less of it where codes lie in pieces or have zero points.
   UNPACK_TOKENS = 96,
+  UNPACK_TOKENS_SLOW = 48,
   /// A kind of codes: bytes less −128, so unsigned.
   UNPACKED = 0,
   /// Scales, zero points and codes of two tiles.
-  FETCH_RUNS = 6
+  FETCH_RUNS = 6,
+  /// Lines that a small first-level cache fetches from memory in a go (measured on a Zen 4).
+  NEAR_LINES = 8
 };
 
 typedef struct ingot_panel {
@@ -31,13 +34,16 @@ typedef struct ingot_panel {
 } ingot_panel;
 
 /// The bytes of the next panel, fetched a few lines at a time while this one is multiplied, so that memory and
-/// arithmetic overlap also when tokens are few: into the first-level cache where it has room.
+/// arithmetic overlap also when tokens are few.
 typedef struct ingot_fetch {
   const uint8_t *at[FETCH_RUNS];
   const uint8_t *end[FETCH_RUNS];
   int run;
   /// Lines for every block of 128 columns that meets some tokens.
   int64_t step;
+  /// Whether they go into the second-level cache only: where they are more than a small first-level cache has room
+  /// for meanwhile, or waits for at a time.
+  int is_far;
 } ingot_fetch;
 
 /// Where two neighbouring tiles' rows go in the output matrix, and their factor.
@@ -54,7 +60,7 @@ INGOT_INLINE void ingot_fetch_step(ingot_fetch *fetch) {
   for (; fetch->run < FETCH_RUNS; fetch->run++) {
     const uint8_t *at = fetch->at[fetch->run], *end = fetch->end[fetch->run];
     for (; at < end && lines > 0; at += 64, lines--) {
-      if (ingot_has_small_cache) _mm_prefetch((const char *)at, _MM_HINT_T1);
+      if (fetch->is_far) _mm_prefetch((const char *)at, _MM_HINT_T1);
       else _mm_prefetch((const char *)at, _MM_HINT_T0);
     }
     fetch->at[fetch->run] = at;
@@ -82,6 +88,7 @@ static ingot_fetch ingot_plan_fetch(
   }
   for (int i = 0; i < FETCH_RUNS; i++) lines += (fetch.end[i] - fetch.at[i] + 63) / 64;
   fetch.step = (lines + steps - 1) / steps;
+  fetch.is_far = ingot_has_small_cache && fetch.step > NEAR_LINES;
   return fetch;
 }
 

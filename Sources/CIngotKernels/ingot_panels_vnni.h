@@ -14,6 +14,12 @@ typedef struct ingot_panel_memory {
 } ingot_panel_memory;
 _Static_assert(sizeof(ingot_panel_memory) <= INGOT_MULTIPLY_SCRATCH, "scratch memory is too small");
 
+/// Whether codes are unpacked once for all tokens.
+INGOT_INLINE int ingot_is_unpacked(const ingot_tiled *w, int64_t tokens) {
+  const int is_slow = w->kind == INGOT_INT6 || w->kind == INGOT_INT4Z;
+  return tokens >= (is_slow ? UNPACK_TOKENS_SLOW : UNPACK_TOKENS);
+}
+
 /// Columns from `first` on that make a panel.
 INGOT_INLINE int64_t ingot_panel_width(const ingot_tiled *w, int is_unpacked, int64_t first) {
   const int64_t bytes = is_unpacked ? INGOT_LANES : ingot_code_bytes(w, 1);
@@ -73,7 +79,7 @@ static void ingot_multiply_pair(
     const ingot_tiled *w, const ingot_activations *x, const int64_t tiles[2],
     const int64_t *next, int64_t from, int64_t count, const ingot_output *out,
     ingot_panel_memory *memory) {
-  const int is_unpacked = x->tokens >= UNPACK_TOKENS;
+  const int is_unpacked = ingot_is_unpacked(w, x->tokens);
   memset(memory->sums, 0, (size_t)(count + 3) / 4 * 4 * 2 * INGOT_LANES * sizeof *memory->sums);
   for (int64_t column = 0; column < w->columns;) {
     const int64_t width = ingot_panel_width(w, is_unpacked, column), end = column + width;
@@ -82,8 +88,8 @@ static void ingot_multiply_pair(
     ingot_fetch fetch = {.run = FETCH_RUNS};
     if (!is_last || next) {
       const int64_t start = is_last ? 0 : end;
-      const int64_t steps = (count + BLOCK_TOKENS - 1) / BLOCK_TOKENS
-                            * ((width + INGOT_BLOCK - 1) / INGOT_BLOCK);
+      const int64_t most = panel.is_exact ? EXACT_TOKENS : BLOCK_TOKENS;
+      const int64_t steps = (count + most - 1) / most * ((width + INGOT_BLOCK - 1) / INGOT_BLOCK);
       fetch = ingot_plan_fetch(
           w, is_last ? next : tiles, start, start + ingot_panel_width(w, is_unpacked, start),
           steps);
