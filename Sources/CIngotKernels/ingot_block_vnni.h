@@ -1,7 +1,7 @@
 // For the VNNI kernel: two neighbouring tiles of a panel × a few tokens, with the products of a group and
 // the sums of a block in registers. Included below a target attribute.
 
-/// Tokens that one call keeps in registers: 12 products of a group and 12 sums of a block for two tiles, and
+/// Tokens that one call keeps in registers, but for exact sums: 12 products of a group and 12 sums of a block for two tiles, and
 /// four loads for six products. With more tokens registers spill at the end of each group, which costs a
 /// third (Zen 5, groups of 64).
 enum { BLOCK_TOKENS = 6 };
@@ -148,7 +148,8 @@ INGOT_INLINE void ingot_block(
         ingot_group_bytes(codes, group, kind == INGOT_INT8, &input.pairs, dot, tokens);
       else if (kind == INGOT_INT6) ingot_group_int6(codes, group, &input.pairs, dot, tokens);
       else
-        ingot_group_nibbles(codes, group, panel->levels, kind == INGOT_CB4, &input.pairs, dot, tokens);
+        ingot_group_nibbles(
+            codes, group, panel->levels, kind == INGOT_CB4, &input.pairs, dot, tokens);
       const __m512 left = _mm512_load_ps(scales[0]), right = _mm512_load_ps(scales[1]);
       INGOT_UNROLL
       for (int t = 0; t < tokens; t++) {
@@ -166,7 +167,7 @@ INGOT_INLINE void ingot_block(
   }
 }
 
-/// The same with exact sums; the codes are levels as bytes where `is_unpacked`.
+/// The same with exact sums, up to `EXACT_TOKENS`; the codes are levels as bytes where `is_unpacked`.
 INGOT_INLINE void ingot_block_exact(
     const ingot_panel *panel, const ingot_activations *x, int64_t first, ingot_fetch *fetch,
     float *sums, int tokens, int is_unpacked) {
@@ -207,6 +208,7 @@ INGOT_INLINE void ingot_block_exact(
   }
 }
 
+/// Exact sums of a panel as it lies.
 INGOT_INLINE void ingot_block_levels(
     const ingot_panel *panel, const ingot_activations *x, int64_t first, ingot_fetch *fetch,
     float *sums, int tokens) {

@@ -49,8 +49,8 @@ INGOT_INLINE void ingot_fetch_lines(const char *first, int64_t stride) {
 /// against one page after another (Zen 5, two threads: 36 GB/s against 49). Set with the tables.
 extern __attribute__((visibility("hidden"))) int32_t ingot_fetches_pages;
 
-/// Whether the first-level cache is smaller than 48 KiB, as on a Zen 4: too small for the next 16 KiB of weights beside
-/// the present ones and their activations. Set with the tables.
+/// Whether the first-level cache is smaller than 48 KiB, as on a Zen 4: too small for the next 16 KiB of weights
+/// beside the present ones and their activations. Set with the tables.
 extern __attribute__((visibility("hidden"))) int32_t ingot_has_small_cache;
 
 /// Fetches what lies behind `bytes` bytes that are read in one go: as many bytes further on, in two steps (the

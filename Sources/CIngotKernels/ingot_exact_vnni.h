@@ -1,5 +1,5 @@
-// For the VNNI kernel: exact sums (`ingot_is_exact`), where groups of 16 columns are short enough that their levels
-// stay in registers while one token after another meets them. Included below a target attribute.
+// For the VNNI kernel: exact sums (`ingot_is_exact`), where groups of 16 columns are short enough that their
+// levels stay in registers while one token after another meets them. Included below a target attribute.
 
 enum {
   /// Columns and vectors of four columns of a group.
@@ -19,8 +19,8 @@ INGOT_INLINE void ingot_exact_levels(
   ingot_split_nibbles(second, levels, 1, &to[1], &to[3]);
 }
 
-/// One group × one token: scales · (levels · activations) of `tiles` tiles joins `sums`. `a` points at the token's
-/// activations in a quad, `offset` is where unsigned products start.
+/// One group × one token: scales · (levels · activations) of `tiles` tiles joins `sums`. `a` points at the
+/// token's activations in a quad, `offset` is where unsigned products start.
 INGOT_INLINE void ingot_exact_token(
     const __m512i (*levels)[EXACT_ATOMS], const __m512i *scales, const int8_t *a, int32_t offset,
     __m512i *sums, int tiles) {

@@ -41,8 +41,8 @@ typedef struct ingot_fetch {
   int run;
   /// Lines for every block of 128 columns that meets some tokens.
   int64_t step;
-  /// Whether they go into the second-level cache only: where they are more than a small first-level cache has room
-  /// for meanwhile, or waits for at a time.
+  /// Whether they go into the second-level cache only: where a small first-level cache would wait for many at
+  /// a time.
   int is_far;
 } ingot_fetch;
 

@@ -51,7 +51,8 @@ static ingot_panel ingot_prepare_panel(
   return panel;
 }
 
-/// How many of `left` tokens one call takes: as many as fit in registers, or fewer where that leaves fewer over.
+/// How many of `left` tokens one call takes: as many as fit in registers, or fewer where that leaves fewer
+/// over.
 INGOT_INLINE int64_t ingot_call_tokens(const ingot_panel *panel, int64_t left) {
   if (panel->is_exact && left > BLOCK_TOKENS) return EXACT_TOKENS;
   return left > 4 && left != 7 && left != 8 ? BLOCK_TOKENS : 4;

@@ -84,9 +84,12 @@ INGOT_INLINE void ingot_stream_tile(
           const __m512i both = _mm512_loadu_si512(codes);
           __m512i near_q, far_q;
           ingot_split_nibbles(both, levels, kind == INGOT_CB4, &near_q, &far_q);
+          // One after the other: two products in a row that join the same sum wait for each other.
+          INGOT_UNROLL
+          for (int t = 0; t < tokens; t++)
+            dot[t] = _mm512_dpbusd_epi32(dot[t], near_q, ingot_quad(a, t, quad_stride));
           INGOT_UNROLL
           for (int t = 0; t < tokens; t++) {
-            dot[t] = _mm512_dpbusd_epi32(dot[t], near_q, ingot_quad(a, t, quad_stride));
             __m512i *other = tokens <= 4 ? &far_dot[t] : &dot[t];
             *other = _mm512_dpbusd_epi32(*other, far_q, ingot_quad(a + far, t, quad_stride));
           }

@@ -155,17 +155,25 @@ import Testing
     }
   }
 
-  @Test func notANumberAndInfinityDoNotTrap() throws {
+  /// What is no number counts as 0, and the reciprocal of a block's maximum may be infinite.
+  @Test func strangeActivationsAreTheSameInEveryTable() throws {
+    let (columns, tokens) = (256, 13)
+    // Token 1, its first block: one number of it, or all of them.
+    let strange: [(values: Range<Int>, value: Float)] =
+      [.nan, .infinity, -.infinity, .greatestFiniteMagnitude].map { (300..<301, $0) }
+      + [.nan, .leastNonzeroMagnitude, 1e-39, -1e-37].map { (256..<384, $0) }
     for scheme in Fixture.schemes {
-      let matrix = try Fixture.tiled(scheme, rows: 17, columns: 256)
-      for table in KernelTable.available {
-        for value in [Float.nan, .infinity, -.infinity, .greatestFiniteMagnitude] {
-          var input = Self.input(tokens: 5, columns: 256)
-          input[300] = value
-          let found = product(
-            [matrix], input, tokens: 5, arithmetic: .quantized, kernels: table,
-            pool: Self.pools[1])
-          #expect(found[0].count == 85)
+      let matrix = try Fixture.tiled(scheme, rows: 17, columns: columns)
+      for (values, value) in strange {
+        var input = Self.input(tokens: tokens, columns: columns)
+        input.replaceSubrange(values, with: repeatElement(value, count: values.count))
+        let bits = KernelTable.available.map { table in
+          product(
+            [matrix], input, tokens: tokens, arithmetic: .quantized, kernels: table,
+            pool: Self.pools[1])[0].map { Float(bitPattern: $0).isNaN ? Float.nan.bitPattern : $0 }
+        }
+        for (table, found) in zip(KernelTable.available, bits) {
+          #expect(found == bits.last, "\(table.name) \(scheme.name), \(value) in \(values)")
         }
       }
     }
