@@ -22,6 +22,15 @@ static int32_t ingot_has_avx512vnni(void) {
          && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")
          && __builtin_cpu_supports("avx512vnni");
 }
+
+/// Bytes of the first-level cache for data; 0 where the system does not say.
+static int64_t ingot_cache_bytes(void) {
+#if defined(_SC_LEVEL1_DCACHE_SIZE)
+  return sysconf(_SC_LEVEL1_DCACHE_SIZE);
+#else
+  return 0;
+#endif
+}
 #endif
 
 #if defined(__x86_64__) && defined(__linux__)
@@ -115,15 +124,6 @@ static void ingot_fill_i8mm(void) {
 #endif
 
 int32_t ingot_fetches_pages, ingot_has_small_cache;
-
-/// Bytes of the first-level cache for data; 0 where the system does not say.
-static int64_t ingot_cache_bytes(void) {
-#if defined(_SC_LEVEL1_DCACHE_SIZE)
-  return sysconf(_SC_LEVEL1_DCACHE_SIZE);
-#else
-  return 0;
-#endif
-}
 
 enum { INGOT_TABLES = 8 };
 static const ingot_kernels *ingot_tables[INGOT_TABLES];
