@@ -57,8 +57,8 @@ static void INGOT_NAME(cache_store_f32)(
         is_s8 ? cache->value_scales + entry : 0);
 }
 
-/// Asks for the line some way ahead, on AMD in two steps as `ingot_fetch_ahead`: the hardware's own prefetch
-/// stops at page boundaries.
+/// Asks for the line some way ahead, in two steps where `ingot_fetch_ahead` takes two: the hardware's own
+/// prefetch stops at page boundaries.
 INGOT_INLINE void INGOT_NAME(cache_prefetch)(const void *base, int64_t index, int32_t format) {
   const int64_t size = format == INGOT_CACHE_F32 ? 4 : format == INGOT_CACHE_F16 ? 2 : 1;
   const char *const at = (const char *)base + index * size;

@@ -76,8 +76,5 @@ INGOT_INLINE void ingot_exact_tile(
       totals[t] =
           _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[t]), _mm512_set1_ps(scales[t]), totals[t]);
   }
-  const __m512 factor = _mm512_set1_ps(ingot_row_factor(w));
-  INGOT_UNROLL
-  for (int t = 0; t < tokens; t++)
-    _mm512_storeu_ps(out + t * INGOT_LANES, _mm512_mul_ps(totals[t], factor));
+  ingot_store_totals(w, totals, out, tokens);
 }

@@ -19,6 +19,15 @@ INGOT_INLINE __m512 ingot_join(__m512i dot, __m512 scale, __m512 sum) {
   return _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot), scale, sum);
 }
 
+/// The sums of one tile's rows, `[token]`, times the row factor: `out` gets `[token][16 rows]`.
+INGOT_INLINE void ingot_store_totals(
+    const ingot_tiled *w, const __m512 *totals, float *out, int tokens) {
+  const __m512 factor = _mm512_set1_ps(ingot_row_factor(w));
+  INGOT_UNROLL
+  for (int t = 0; t < tokens; t++)
+    _mm512_storeu_ps(out + t * INGOT_LANES, _mm512_mul_ps(totals[t], factor));
+}
+
 /// The rows of a tile that are there; none from tile `end` on.
 INGOT_INLINE __mmask16 ingot_live_rows(const ingot_tiled *w, int64_t tile, int64_t end) {
   const int64_t live = w->rows - tile * INGOT_LANES;

@@ -108,10 +108,7 @@ INGOT_INLINE void ingot_stream_tile(
     for (int t = 0; t < tokens; t++)
       total[t] = _mm512_fmadd_ps(sum[t], _mm512_set1_ps(scales[t]), total[t]);
   }
-  const __m512 factor = _mm512_set1_ps(ingot_row_factor(w));
-  INGOT_UNROLL
-  for (int t = 0; t < tokens; t++)
-    _mm512_storeu_ps(out + t * INGOT_LANES, _mm512_mul_ps(total[t], factor));
+  ingot_store_totals(w, total, out, tokens);
 }
 
 INGOT_INLINE void ingot_stream_kind(
