@@ -1,28 +1,18 @@
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Darwin
-#endif
-
-/// Memory on a 64-byte boundary that grows and is never shared.
+/// Memory on a page boundary that grows and is never shared: in huge pages where it is large, because kernels
+/// walk through it in steps of thousands of bytes and would need the address of a page each time.
 struct AlignedMemory: ~Copyable {
-  private(set) var base: UnsafeMutableRawPointer
-  private(set) var count: Int
+  private var pages = ZeroedPages(count: 0)
 
-  init(count: Int = 64) {
-    base = .allocate(byteCount: count, alignment: 64)
-    self.count = count
-  }
-
-  deinit { base.deallocate() }
+  var base: UnsafeMutableRawPointer { pages.base }
 
   /// At least `count` bytes; what was there is lost when they grow.
   mutating func reserve(_ count: Int) -> UnsafeMutableRawPointer {
-    if count > self.count {
-      base.deallocate()
-      self.count = max(count, self.count * 2)
-      base = .allocate(byteCount: self.count, alignment: 64)
+    if count > pages.count {
+      let grown = max(count, 2 * pages.count)
+      // The old memory goes first, so that there are never both.
+      pages = ZeroedPages(count: 0)
+      pages = ZeroedPages(count: grown)
     }
-    return base
+    return pages.base
   }
 }
