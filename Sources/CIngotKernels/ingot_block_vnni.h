@@ -60,14 +60,19 @@ INGOT_INLINE void ingot_group_int6(
     const uint8_t *const codes[2], int64_t group, const ingot_pairs *x, __m512i *dot, int tokens) {
   const int64_t quarter = group * (INGOT_LANES / 4);
   for (int64_t i = 0; i < quarter; i += 64) {
-    __m512i q[2][4];
     INGOT_UNROLL
-    for (int k = 0; k < 2; k++)
+    for (int k = 0; k < 2; k++) {
+      __m512i q[4];
       ingot_join_six_bits(
           _mm512_loadu_si512(codes[k] + i), _mm512_loadu_si512(codes[k] + quarter + i),
-          _mm512_loadu_si512(codes[k] + 2 * quarter + i), q[k]);
-    INGOT_UNROLL
-    for (int k = 0; k < 4; k++) ingot_dots(q[0][k], q[1][k], x, i / 4 + k * group, dot, tokens);
+          _mm512_loadu_si512(codes[k] + 2 * quarter + i), q);
+      INGOT_UNROLL
+      for (int n = 0; n < 4; n++)
+        INGOT_UNROLL
+        for (int t = 0; t < tokens; t++)
+          dot[2 * t + k] = _mm512_dpbusd_epi32(
+              dot[2 * t + k], q[n], ingot_quad(x->a[t / 2] + i / 4 + n * group, t % 2, 0));
+    }
   }
 }
 

@@ -6,9 +6,9 @@ enum {
   PANEL_COLUMNS = 1024,
   PANEL_BYTES = 16384,
   /// From here on codes are unpacked once for all tokens. For fewer, the vector unit has time to do it beside
-  /// the products, each time; less of it where codes lie in pieces or have zero points.
+  /// the products, each time; less of it where there are zero points.
   UNPACK_TOKENS = 96,
-  UNPACK_TOKENS_SLOW = 48,
+  UNPACK_TOKENS_ZEROS = 48,
   /// A kind of codes: bytes less −128, so unsigned.
   UNPACKED = 0,
   /// Scales, zero points and codes of two tiles.

@@ -16,8 +16,7 @@ _Static_assert(sizeof(ingot_panel_memory) <= INGOT_MULTIPLY_SCRATCH, "scratch me
 
 /// Whether codes are unpacked once for all tokens.
 INGOT_INLINE int ingot_is_unpacked(const ingot_tiled *w, int64_t tokens) {
-  const int is_slow = w->kind == INGOT_INT6 || w->kind == INGOT_INT4Z;
-  return tokens >= (is_slow ? UNPACK_TOKENS_SLOW : UNPACK_TOKENS);
+  return tokens >= (w->kind == INGOT_INT4Z ? UNPACK_TOKENS_ZEROS : UNPACK_TOKENS);
 }
 
 /// Columns from `first` on that make a panel.

@@ -14,6 +14,7 @@ INGOT_INLINE void ingot_stream_int6(
   INGOT_UNROLL
   for (int t = 0; t < tokens; t++) far_dot[t] = _mm512_setzero_si512();
   for (int64_t i = 0; i < quarter; i += 64, a += 16) {
+    ingot_fetch_ahead(codes + 3 * i, 192);
     const __m512i even = _mm512_loadu_si512(codes + i);
     const __m512i odd = _mm512_loadu_si512(codes + quarter + i);
     const __m512i two = _mm512_loadu_si512(codes + 2 * quarter + i);
@@ -70,7 +71,6 @@ INGOT_INLINE void ingot_stream_tile(
             dot[t] = _mm512_dpbusd_epi32(dot[t], q, ingot_quad(a, t, quad_stride));
         }
       } else if (kind == INGOT_INT6) {
-        ingot_fetch_ahead(codes, 12 * group);
         ingot_stream_int6(codes, group, a, quad_stride, dot, tokens);
         codes += 12 * group;
       } else {
