@@ -33,13 +33,13 @@ package final class ComputeEngine {
     guard count > 0 else { return }
     let units = (count + unit - 1) / unit
     let worthwhile = max(1, count * cost / Self.smallestShare)
-    // A few parts for each thread, so that one that is held up elsewhere does not hold up all.
-    let each = min(4, max(1, count * cost / (Self.fineShare * pool.threads)))
+    // Several parts for each thread, so that one that is held up elsewhere does not hold up all.
+    let each = max(1, count * cost / (Self.fineShare * pool.threads))
     let parts = min(units, worthwhile, each * pool.threads)
     guard parts > 1 else { return body(0, 0..<count) }
-    pool.run(count: parts) { worker, part in
-      let start = units * part / parts * unit
-      let end = min(count, units * (part + 1) / parts * unit)
+    pool.run(partsOf: parts) { worker, items in
+      let start = units * items.lowerBound / parts * unit
+      let end = min(count, units * items.upperBound / parts * unit)
       if start < end { body(worker, start..<end) }
     }
   }

@@ -57,12 +57,29 @@ package final class ThreadPool: @unchecked Sendable {
   /// Calls `body(worker, item)` once for each item; calls with equal `worker` (in 0..<threads)
   /// never overlap within one job, so it can index scratch memory.
   package func run(count: Int, _ body: (_ worker: Int, _ item: Int) -> Void) {
+    run(count: count, upTo: 1) { worker, items in
+      for item in items { body(worker, item) }
+    }
+  }
+
+  /// The same with neighbouring items in one call: many while many are left, fewer and fewer towards the
+  /// end, so that threads are done together.
+  package func run(
+    partsOf count: Int, _ body: (_ worker: Int, _ items: Range<Int>) -> Void
+  ) {
+    run(count: count, upTo: .max, body)
+  }
+
+  /// - Parameter most: items that a thread takes at a time.
+  private func run(
+    count: Int, upTo most: Int, _ body: (_ worker: Int, _ items: Range<Int>) -> Void
+  ) {
     guard count > 1, threads > 1, shared.claim() else {
-      for item in 0..<max(count, 0) { body(0, item) }
+      if count > 0 { body(0, 0..<count) }
       return
     }
     withoutActuallyEscaping(body) { body in
-      shared.open(count: count, body: body)
+      shared.open(count: count, upTo: most, body: body)
       shared.work(as: 0)
       shared.close()
     }
@@ -117,7 +134,8 @@ private final class Shared: @unchecked Sendable {
   /// Low half: workers inside the job. Bit 32: the job is open. Above: the job's number.
   private let state = Atomic<UInt64>(0)
   private let sleepers = Atomic<Int>(0)
-  private var body: ((Int, Int) -> Void)?
+  private var body: ((Int, Range<Int>) -> Void)?
+  private var most = 1
   private let runs: ItemRuns
   private let mutex: UnsafeMutablePointer<pthread_mutex_t>
   private let condition: UnsafeMutablePointer<pthread_cond_t>
@@ -147,8 +165,9 @@ private final class Shared: @unchecked Sendable {
 
   func release() { claimed.store(false, ordering: .releasing) }
 
-  func open(count: Int, body: @escaping (Int, Int) -> Void) {
+  func open(count: Int, upTo most: Int, body: @escaping (Int, Range<Int>) -> Void) {
     self.body = body
+    self.most = most
     runs.deal(count)
     state.wrappingAdd(Self.jobUnit | Self.openBit, ordering: .sequentiallyConsistent)
     if sleepers.load(ordering: .sequentiallyConsistent) > 0 {
@@ -162,7 +181,7 @@ private final class Shared: @unchecked Sendable {
   /// Takes items until none is left.
   func work(as worker: Int) {
     guard let body else { return }
-    while let item = runs.take(as: worker) { body(worker, item) }
+    while let items = runs.take(as: worker, upTo: most) { body(worker, items) }
   }
 
   /// Lets no more workers in and waits for those inside.
@@ -250,6 +269,8 @@ private struct ItemRuns: ~Copyable {
 
   /// From run to run: nobody else's run lies on the same cache lines.
   private static let spacing = 16
+  /// One item in so many of those that are left is taken at a time.
+  private static let partOfTheRest = 4
 
   init(threads: Int) {
     self.threads = threads
@@ -272,24 +293,29 @@ private struct ItemRuns: ~Copyable {
     }
   }
 
-  /// The next item of a thread's own run, or else the last one of another's; nil when none is left.
-  func take(as thread: Int) -> Int? {
-    if let item = take(from: thread, atEnd: false) { return item }
+  /// The next items of a thread's own run, or else the last ones of another's; nil when none is left.
+  func take(as thread: Int, upTo most: Int) -> Range<Int>? {
+    if let items = take(from: thread, upTo: most, atEnd: false) { return items }
     for distance in 1..<max(threads, 1) {
       let other = (thread + distance) % threads
-      if let item = take(from: other, atEnd: true) { return item }
+      if let items = take(from: other, upTo: most, atEnd: true) { return items }
     }
     return nil
   }
 
-  private func take(from thread: Int, atEnd: Bool) -> Int? {
+  /// A part of what is left of a run, so that the rest can still be shared.
+  private func take(from thread: Int, upTo most: Int, atEnd: Bool) -> Range<Int>? {
     let index = thread * Self.spacing
     var seen = runs[index].load(ordering: .relaxed)
     while seen >> 32 < seen & 0xFFFF_FFFF {
-      let rest = atEnd ? seen - 1 : seen + (1 << 32)
+      let (start, end) = (Int(seen >> 32), Int(seen & 0xFFFF_FFFF))
+      let count = min(most, max(1, (end - start) / Self.partOfTheRest))
+      let taken = atEnd ? end - count..<end : start..<start + count
+      let rest = atEnd ? start..<taken.lowerBound : taken.upperBound..<end
       let (exchanged, found) = runs[index].weakCompareExchange(
-        expected: seen, desired: rest, ordering: .relaxed)
-      if exchanged { return Int(atEnd ? rest & 0xFFFF_FFFF : seen >> 32) }
+        expected: seen, desired: UInt64(rest.lowerBound) << 32 | UInt64(rest.upperBound),
+        ordering: .relaxed)
+      if exchanged { return taken }
       seen = found
     }
     return nil

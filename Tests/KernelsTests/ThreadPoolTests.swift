@@ -23,6 +23,27 @@ private final class Counter: Sendable {
     }
   }
 
+  @Test(arguments: [1, 2, 3, 5])
+  func partsCoverEveryItemOnce(_ threads: Int) {
+    let pool = ThreadPool(threads: threads)
+    for count in [0, 1, 2, 7, 100, 1000] {
+      for _ in 0..<50 {
+        let hits = Mutex([Int](repeating: 0, count: count))
+        let parts = Mutex([Range<Int>]())
+        pool.run(partsOf: count) { _, items in
+          hits.withLock { for item in items { $0[item] += 1 } }
+          parts.withLock { $0.append(items) }
+        }
+        #expect(hits.withLock { $0 } == [Int](repeating: 1, count: count))
+        #expect(parts.withLock { $0 }.allSatisfy { !$0.isEmpty })
+        // Whoever is done first finds something to take over until the very end.
+        guard threads > 1, count > 7 else { continue }
+        let most = count / threads + 1
+        #expect(parts.withLock { $0 }.allSatisfy { $0.count <= max(1, most / 4) })
+      }
+    }
+  }
+
   @Test func workersDoNotOverlapOnOneIndex() {
     let pool = ThreadPool(threads: 4)
     let busy = Mutex([Bool](repeating: false, count: 4))
