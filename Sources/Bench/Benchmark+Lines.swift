@@ -18,28 +18,47 @@ extension Benchmark {
     let widest = subject.blocks.joined().joined().reduce((rows: 0, columns: 0)) {
       (max($0.rows, $1.rows), max($0.columns, $1.columns))
     }
-    let input = (0..<tokens * widest.columns).map { Float(($0 &* 40503) % 8191) / 1024 - 4 }
     // Three matrices at most share an input, and so are written side by side.
-    var output = [Float](repeating: 0, count: 3 * tokens * widest.rows)
-    var timing = BenchmarkTiming(limits: [])
-    output.withUnsafeMutableBufferPointer { output in
-      guard let base = output.baseAddress else { return }
-      timing = timeAlways { round in
-        for group in block(round) {
-          engine.multiply(
-            group, input: input, tokens: tokens,
-            outputs: group.indices.map { base + $0 * tokens * widest.rows },
-            arithmetic: settings.arithmetic)
-        }
+    let (inputs, outputs) = (tokens * widest.columns, tokens * widest.rows)
+    let memory = ZeroedPages(count: (inputs + 3 * outputs) * MemoryLayout<Float>.stride)
+    let input = memory.base.bindMemory(to: Float.self, capacity: inputs + 3 * outputs)
+    for index in 0..<inputs { input[index] = Float((index &* 40503) % 8191) / 1024 - 4 }
+    var timing = timeAlways(atLeast: subject.isMixed ? subject.blocks.count : 1) { round in
+      for group in subject.blocks[blockIndex(round)] {
+        engine.multiply(
+          group, input: input, tokens: tokens,
+          outputs: group.indices.map { input + inputs + $0 * outputs },
+          arithmetic: settings.arithmetic)
       }
     }
-    return result(line, tokens: tokens, timing, linearWork(subject.blocks[0], tokens))
+    timing.seconds = Self.secondsOfMeanBlock(
+      timing.seconds, forms: timing.seconds.indices.map { subject.blockForms[blockIndex($0)] },
+      shares: subject.formShares)
+    let work = subject.blocks.reduce(into: BenchmarkWork()) { $0 += linearWork($1, tokens) }
+    return result(line, tokens: tokens, timing, work / Double(subject.blocks.count))
   }
 
   /// Rounds go through the layers in order, so a block's weights have left every cache since the
   /// round that used them last, if the model is larger than the cache.
-  private func block(_ round: Int) -> [[WeightMatrix]] {
-    subject.blocks[(round + 1) % subject.blocks.count]
+  private func blockIndex(_ round: Int) -> Int { (round + 1) % subject.blocks.count }
+
+  /// What rounds of a block of the model's mean would have taken: a round of each form, by its share of the
+  /// blocks.
+  ///
+  /// - Parameters:
+  ///   - seconds: one entry a round.
+  ///   - forms: of each round's block; every one that has a share is there.
+  package static func secondsOfMeanBlock(
+    _ seconds: [Double], forms: [Int], shares: [Double]
+  ) -> [Double] {
+    var times = shares.map { _ in [Double]() }
+    for (form, time) in zip(forms, seconds) { times[form].append(time) }
+    let rounds = times.map(\.count).max() ?? 0
+    return (0..<rounds).map { round in
+      shares.indices.reduce(0.0) { sum, form in
+        sum + shares[form] * times[form][round % times[form].count]
+      }
+    }
   }
 
   private func linearWork(_ block: [[WeightMatrix]], _ tokens: Int) -> BenchmarkWork {
@@ -150,9 +169,9 @@ extension Benchmark {
   }
 
   /// `time` for rounds that cannot fail.
-  private func timeAlways(_ round: (Int) -> Void) -> BenchmarkTiming {
+  private func timeAlways(atLeast rounds: Int = 1, _ round: (Int) -> Void) -> BenchmarkTiming {
     do {
-      return try time { (index: Int) throws(IngotError) in round(index) }
+      return try time(atLeast: rounds) { (index: Int) throws(IngotError) in round(index) }
     } catch {
       preconditionFailure("a round that cannot fail failed")
     }

@@ -73,13 +73,18 @@ package final class Benchmark {
 
   /// Times rounds until there are enough of them, and the machine's limits between them.
   ///
-  /// - Parameter round: gets the round's number; the first round, −1, only warms up.
-  func time(_ round: (Int) throws(IngotError) -> Void) throws(IngotError) -> BenchmarkTiming {
+  /// - Parameters:
+  ///   - rounds: how many at least, if more than the settings say.
+  ///   - round: gets the round's number; the first round, −1, only warms up.
+  func time(
+    atLeast rounds: Int = 1, _ round: (Int) throws(IngotError) -> Void
+  ) throws(IngotError) -> BenchmarkTiming {
     try round(-1)
     var timing = BenchmarkTiming(limits: [probe.sample()])
     var total = 0.0
     var sinceSample = 0.0
-    while timing.seconds.count < settings.rounds || total < settings.seconds {
+    let rounds = max(rounds, settings.rounds)
+    while timing.seconds.count < rounds || total < settings.seconds {
       let start = ContinuousClock.now
       try round(timing.seconds.count)
       let elapsed = (ContinuousClock.now - start) / .seconds(1)

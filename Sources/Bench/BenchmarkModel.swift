@@ -8,6 +8,8 @@ package struct BenchmarkModel: Sendable {
   package let model: ReFusionModel
   /// For each layer, the matrices that share an input: q, k, v; o; gate, up; down.
   package let blocks: [[[WeightMatrix]]]
+  /// For each layer, the number of the layout its matrices have, in order of appearance.
+  package let blockForms: [Int]
   package let head: WeightMatrix
 
   package init(source: some WeightSource) throws(IngotError) {
@@ -28,6 +30,13 @@ package struct BenchmarkModel: Sendable {
       blocks.append(groups)
     }
     self.blocks = blocks
+    var forms: [[Layout]] = []
+    blockForms = blocks.map { block in
+      let form = block.joined().map { Layout($0) }
+      if let known = forms.firstIndex(of: form) { return known }
+      forms.append(form)
+      return forms.count - 1
+    }
     head = try source.matrix(
       named: shape.tiesEmbeddings ? ModelConfiguration.embeddingName : ModelConfiguration.headName)
   }
@@ -41,14 +50,28 @@ package struct BenchmarkModel: Sendable {
   var distinctMatrices: [WeightMatrix] {
     var seen = Set<Layout>()
     return blocks.joined().joined().filter {
-      seen.insert(Layout(rows: $0.rows, columns: $0.columns, storage: $0.storage)).inserted
+      seen.insert(Layout($0)).inserted
     }
+  }
+
+  /// Whether layers differ in how they are stored.
+  var isMixed: Bool { blockForms.contains { $0 > 0 } }
+
+  /// Of all layers, those of each form.
+  package var formShares: [Double] {
+    var counts = [Double](repeating: 0, count: (blockForms.max() ?? 0) + 1)
+    for form in blockForms { counts[form] += 1 }
+    return counts.map { $0 / Double(blockForms.count) }
   }
 
   private struct Layout: Hashable {
     let rows: Int
     let columns: Int
     let storage: WeightMatrix.Storage
+
+    init(_ matrix: WeightMatrix) {
+      (rows, columns, storage) = (matrix.rows, matrix.columns, matrix.storage)
+    }
   }
 }
 

@@ -44,6 +44,16 @@ package struct BenchmarkWork: Sendable, Hashable {
     left.splitMACs += right.splitMACs
     left.bytes += right.bytes
   }
+
+  package static func / (work: BenchmarkWork, count: Double) -> BenchmarkWork {
+    var part = work
+    part.vectorMACs /= count
+    part.matrixMACs /= count
+    part.floatMACs /= count
+    part.splitMACs /= count
+    part.bytes /= count
+    return part
+  }
 }
 
 extension BenchmarkWork {

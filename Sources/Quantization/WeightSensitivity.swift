@@ -38,12 +38,10 @@ package struct WeightSensitivity: SensitivitySource {
 
   /// What a layer's noise does relative to the mean of all layers: the outer eighths count thrice.
   private func share(ofLayerWith name: String) -> Double {
-    let layers = model.layerCount
-    let edge = min(max(layers / 8, 1), layers / 2)
+    let (layers, outer) = (model.layerCount, model.outerLayers)
     let parts = name.split(separator: ".")
-    guard parts.count > 2, let layer = Int(parts[2]), edge > 0 else { return 1 }
-    let isOuter = layer < edge || layer >= layers - edge
-    return (isOuter ? 3 : 1) * Double(layers) / Double(layers + 4 * edge)
+    guard parts.count > 2, let layer = Int(parts[2]), !outer.isEmpty else { return 1 }
+    return (outer.contains(layer) ? 3 : 1) * Double(layers) / Double(layers + 2 * outer.count)
   }
 
   package func error(
@@ -67,6 +65,14 @@ package struct WeightSensitivity: SensitivitySource {
     var quantizer = try TensorQuantizer(
       layout: layout, method: .search, sourceType: tensor.elementType, name: tensor.name)
     return try weight(of: tensor) * quantizer.relativeError(ofAllRows: sample)
+  }
+}
+
+extension ModelConfiguration {
+  /// The first and the last eighth of the layers, one each at least where there are two.
+  var outerLayers: [Int] {
+    let edge = min(max(layerCount / 8, 1), layerCount / 2)
+    return Array(0..<edge) + Array(layerCount - edge..<layerCount)
   }
 }
 

@@ -141,7 +141,8 @@ struct Bench: ParsableCommand {
     let plan = try RandomWeights.plan(
       configuration,
       recipe: dense == nil
-        ? Quantize.recipe(recipe) : Recipe(name: recipe, standard: .keep, keepsMaskRow: false),
+        ? Quantize.recipe(recipe, for: configuration)
+        : Recipe(name: recipe, standard: .keep, keepsMaskRow: false),
       type: dense ?? .bfloat16)
     let progress = Progress(
       "filling", total: plan.reduce(0) { $0 + $1.byteCount }, unit: .bytes, quiet: common.quiet)

@@ -1,3 +1,4 @@
+import Architecture
 import ArgumentParser
 import Bytes
 import Casting
@@ -8,9 +9,10 @@ struct Quantize: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Quantize a checkpoint or a full-precision .ingot by a recipe.",
     discussion: """
-      Recipes: int8, int4 (mixed defaults: head and embedding at int8, norms kept, the MASK row of
-      the embedding exact), int4-pure, <scheme>-g<group> for one scheme on every linear tensor
-      (int8-g128, int6-g64, int4-g64, cb4-g32, …), or a YAML file.
+      Recipes: int8, int4 (mixed defaults: head and embedding at int8, keys, values and the outer
+      layers' attention at int6, the rest at 4 bits, norms kept, the MASK row of the embedding
+      exact), int4-pure, <scheme>-g<group> for one scheme on every linear tensor (int8-g128,
+      int6-g64, int4-g64, cb4-g32, …), or a YAML file.
 
       Examples:
         ingot quantize model.ingot model-int4.ingot --recipe int4
@@ -55,7 +57,7 @@ struct Quantize: ParsableCommand {
       self.source, willCast: !dryRun, quiet: common.quiet)
     let recipe =
       try targetBits.map { try chosenRecipe(for: source, targetBits: $0) }
-      ?? Self.recipe(recipe ?? "")
+      ?? Self.recipe(recipe ?? "", for: source.configuration)
     let plan = try CastPlan(
       quantizing: source, by: recipe, toolVersion: BuildInformation.version)
     if dryRun { return print(PlanTable(plan).text(json: common.json)) }
@@ -81,8 +83,8 @@ struct Quantize: ParsableCommand {
     return try source.recipe(targetBits: targetBits) { progress.advance(1) }
   }
 
-  static func recipe(_ name: String) throws -> Recipe {
-    if let builtIn = Recipe.builtIn(name) { return builtIn }
+  static func recipe(_ name: String, for model: ModelConfiguration) throws -> Recipe {
+    if let builtIn = Recipe.builtIn(name, for: model) { return builtIn }
     guard let data = FileManager.default.contents(atPath: name) else {
       throw IngotError(
         "recipe.unknown", "'\(name)' is neither a built-in recipe nor a file",

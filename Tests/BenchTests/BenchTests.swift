@@ -20,7 +20,7 @@ private enum Tiny {
   static func weights(_ recipe: String) throws -> RandomWeights {
     let plan = try RandomWeights.plan(
       configuration,
-      recipe: #require(Recipe.builtIn(recipe)))
+      recipe: #require(Recipe.builtIn(recipe, for: configuration)))
     return RandomWeights(configuration, plan: plan, pool: pool)
   }
 
@@ -109,6 +109,33 @@ private enum Tiny {
     let bytes = try shape.tensors.filter { $0.name.contains(".0.") && $0.shape.count == 2 }
       .reduce(0) { $0 + (try matrices.matrix(named: $1.name)).byteCount }
     #expect(result.work.bytes == Double(bytes))
+  }
+
+  /// Layers of a mixed recipe differ in bytes and time, and a line stands for all of them.
+  @Test func linearLayersOfAMixedRecipeAreTheMeanOfAll() throws {
+    var shape = Tiny.configuration
+    shape.layerCount = 5
+    let source = RandomWeights(
+      shape,
+      plan: try RandomWeights.plan(
+        shape, recipe: #require(Recipe.builtIn("int4", for: shape))), pool: Tiny.pool)
+    let model = try BenchmarkModel(source: source)
+    #expect(model.blockForms == [0, 1, 1, 1, 0])
+    #expect(model.formShares == [0.4, 0.6])
+    let benchmark = Benchmark(
+      model, machine: BenchmarkMachine(pool: Tiny.pool, readBytes: 1 << 20),
+      settings: Tiny.settings(), pool: Tiny.pool)
+    guard case .measured(let result) = try benchmark.run(.linear(tokens: 3)) else {
+      Issue.record("refused")
+      return
+    }
+    let bytes = model.blocks.joined().joined().reduce(0) { $0 + $1.byteCount }
+    #expect(result.work.bytes == Double(bytes) / 5)
+    // Five rounds at least, one for each layer; three of them with the more common form.
+    #expect(result.rounds == 3)
+    #expect(
+      Benchmark.secondsOfMeanBlock([1, 2, 3, 10, 20], forms: [1, 1, 1, 0, 0], shares: [0.5, 0.5])
+        == [5.5, 11, 6.5])
   }
 
   /// Multiplies right, then spoils one number in the middle.

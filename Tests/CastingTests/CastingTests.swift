@@ -62,7 +62,7 @@ import Testing
   @Test(arguments: ["int8", "int6", "cb4-g16"])
   func dataAtOddAddressesGivesTheSameTensors(recipe name: String) throws {
     let (folder, source) = try source(SyntheticCheckpoint())
-    let recipe = try #require(Recipe.builtIn(name))
+    let recipe = try #require(Recipe.builtIn(name, for: source.configuration))
     let even = try cast(
       CastPlan(quantizing: source, by: recipe, toolVersion: "test"), folder, "even.ingot")
     let file = folder.url.appendingPathComponent("model.safetensors")
@@ -105,7 +105,7 @@ import Testing
 
   @Test func theConvertedFileHasThePlannedSize() throws {
     let (folder, source) = try source(SyntheticCheckpoint())
-    let recipe = try #require(Recipe.builtIn("int4"))
+    let recipe = try #require(Recipe.builtIn("int4", for: source.configuration))
     let plan = try CastPlan(quantizing: source, by: recipe, toolVersion: "test")
     let file = try cast(plan, folder, "out.ingot")
     #expect(file.mapping.count == plan.file.fileBytes)
@@ -114,7 +114,7 @@ import Testing
   @Test(arguments: ["int8", "int6", "int4", "int4-g32", "int4z-g32", "cb4-g16"])
   func bytesDependOnNeitherThreadsNorTheRoute(recipe name: String) throws {
     let (folder, source) = try source(SyntheticCheckpoint(shards: 2))
-    let recipe = try #require(Recipe.builtIn(name))
+    let recipe = try #require(Recipe.builtIn(name, for: source.configuration))
     let direct = try CastPlan(quantizing: source, by: recipe, toolVersion: "test")
     _ = try cast(direct, folder, "one.ingot", threads: 1)
     _ = try cast(direct, folder, "four.ingot", threads: 4)
@@ -153,7 +153,7 @@ import Testing
 
   @Test func aQuantizedFileIsNotQuantizedAgain() throws {
     let (folder, source) = try source(SyntheticCheckpoint())
-    let recipe = try #require(Recipe.builtIn("int8"))
+    let recipe = try #require(Recipe.builtIn("int8", for: source.configuration))
     let file = try cast(
       CastPlan(quantizing: source, by: recipe, toolVersion: "test"), folder, "int8.ingot")
     let error = #expect(throws: IngotError.self) { try IngotCastSource(file) }
@@ -162,7 +162,7 @@ import Testing
 
   @Test func aCastIsReproducedFromItsFile() throws {
     let (folder, source) = try source(SyntheticCheckpoint())
-    let recipe = try #require(Recipe.builtIn("int4"))
+    let recipe = try #require(Recipe.builtIn("int4", for: source.configuration))
     let file = try cast(
       CastPlan(quantizing: source, by: recipe, toolVersion: "test"), folder, "a.ingot")
     let again = try cast(CastPlan(reproducing: file, from: source), folder, "b.ingot")

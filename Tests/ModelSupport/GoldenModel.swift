@@ -36,8 +36,10 @@ package enum GoldenModel {
   package static func weights(recipe: String) throws -> IngotWeights {
     let folder = try TemporaryFolder()
     let path = folder.path("\(recipe).ingot")
-    guard let recipe = Recipe.builtIn(recipe) else { throw MissingTensor(name: recipe) }
     let source = try CheckpointCastSource(Checkpoint(path: checkpointPath))
+    guard let recipe = Recipe.builtIn(recipe, for: source.configuration) else {
+      throw MissingTensor(name: recipe)
+    }
     try Caster(CastPlan(quantizing: source, by: recipe, toolVersion: "test"))
       .run(to: path, pool: .shared)
     // The file stays mapped after its folder is gone.

@@ -19,14 +19,36 @@ import Testing
   static func parse(_ yaml: String) throws -> Recipe { try Recipe(yaml: yaml, path: "r.yaml") }
 
   @Test func theMixedDefaultKeepsHeadAndEmbeddingAtEightBits() throws {
-    let plan = try Self.plan(try #require(Recipe.builtIn("int4")))
+    let plan = try Self.plan(try #require(Recipe.builtIn("int4", for: Self.model)))
     #expect(plan["lm_head.weight"]?.schemeName == "int8-g64")
     #expect(plan["model.embed_tokens.weight"]?.schemeName == "int8-g64")
     #expect(plan["model.embed_tokens.weight"]?.exactRows == [90])
-    #expect(plan["model.layers.1.mlp.down_proj.weight"]?.schemeName == "cb4-g16")
     #expect(plan["model.layers.1.mlp.down_proj.weight"]?.exactRows == [])
     #expect(plan["model.norm.weight"]?.action == .keep)
     #expect(plan["model.layers.0.self_attn.q_norm.weight"]?.action == .keep)
+  }
+
+  /// Layers of the first and the last eighth are outer ones, where there are two layers.
+  @Test(arguments: [(1, []), (2, [0, 1]), (3, [0, 2]), (17, [0, 1, 15, 16])])
+  func theMixedDefaultGivesOuterLayersMoreBits(layers: Int, outer: [Int]) throws {
+    var model = Self.model
+    model.layerCount = layers
+    let tensors: [TensorDescription] = model.tensors.map { ($0.name, $0.shape, .bfloat16) }
+    let recipe = try #require(Recipe.builtIn("int4", for: model))
+    let schemes = Dictionary(
+      uniqueKeysWithValues: try recipe.plan(for: model, tensors: tensors)
+        .map { ($0.name, $0.schemeName) })
+    for layer in 0..<layers {
+      for (tensor, inner, atEdge) in [
+        ("self_attn.q", "cb4-g64", "int6-g64"), ("self_attn.k", "int6-g64", "int6-g64"),
+        ("self_attn.v", "int6-g64", "int6-g64"), ("self_attn.o", "cb4-g64", "int6-g64"),
+        ("mlp.gate", "cb4-g64", "cb4-g32"), ("mlp.up", "cb4-g64", "cb4-g32"),
+        ("mlp.down", "cb4-g64", "cb4-g16"),
+      ] {
+        let name = "model.layers.\(layer).\(tensor)_proj.weight"
+        #expect(schemes[name] == (outer.contains(layer) ? atEdge : inner), "\(name)")
+      }
+    }
   }
 
   @Test(arguments: ["int8", "int4", "int4-pure", "cb4-g32"])
@@ -35,7 +57,7 @@ import Testing
     tied.tiesEmbeddings = true
     tied.maskToken = nil
     let tensors: [TensorDescription] = tied.tensors.map { ($0.name, $0.shape, .bfloat16) }
-    let plans = try #require(Recipe.builtIn(name)).plan(for: tied, tensors: tensors)
+    let plans = try #require(Recipe.builtIn(name, for: tied)).plan(for: tied, tensors: tensors)
     #expect(plans.allSatisfy { ($0.action == .keep) == ($0.shape.count == 1) })
     #expect(plans.allSatisfy { $0.exactRows.isEmpty })
   }
@@ -47,7 +69,7 @@ import Testing
       ("cb4-g32", "cb4-g32"),
       ("cb4", "cb4-g16"), ("int4-g32-plain", "int4-g32"),
     ] {
-      for plan in try Self.plan(try #require(Recipe.builtIn(name))).values {
+      for plan in try Self.plan(try #require(Recipe.builtIn(name, for: Self.model))).values {
         #expect(plan.schemeName == (plan.shape.count == 2 ? scheme : "BF16"), "\(name)")
         if case .quantize(_, let method) = plan.action {
           #expect(method == (name.hasSuffix("-plain") ? .plain : .search))
@@ -55,7 +77,7 @@ import Testing
       }
     }
     for name in ["", "int5", "int4-g16", "cb4-g8", "int8-g032", "plain", "int4-g64-fast"] {
-      #expect(Recipe.builtIn(name) == nil, "\(name)")
+      #expect(Recipe.builtIn(name, for: Self.model) == nil, "\(name)")
     }
   }
 
@@ -86,7 +108,8 @@ import Testing
   }
 
   @Test func sizesAddUp() throws {
-    let plans = try #require(Recipe.builtIn("int4")).plan(for: Self.model, tensors: Self.tensors)
+    let recipe = try #require(Recipe.builtIn("int4", for: Self.model))
+    let plans = try recipe.plan(for: Self.model, tensors: Self.tensors)
     let embedding = try #require(plans.first)
     // Header; 6 tiles of 2 groups of 16 fp16 scales and 128 × 16 codes; the MASK row in bf16.
     #expect(embedding.byteCount == 64 + 6 * (64 + 2048) + 64 + 256)
@@ -113,7 +136,7 @@ import Testing
   @Test func aTensorThatCannotFollowItsRuleIsAnError() throws {
     // 192 columns are no multiple of 128.
     let wide = #expect(throws: IngotError.self) {
-      try Self.plan(try #require(Recipe.builtIn("int8-g128")))
+      try Self.plan(try #require(Recipe.builtIn("int8-g128", for: Self.model)))
     }
     #expect(wide?.code == "recipe.groupSize")
     #expect(wide?.tensor == "model.layers.0.mlp.down_proj.weight")
@@ -125,7 +148,7 @@ import Testing
     var tensors = Self.tensors
     tensors[0].elementType = .float8E4M3
     let type = #expect(throws: IngotError.self) {
-      try #require(Recipe.builtIn("int8")).plan(for: Self.model, tensors: tensors)
+      try #require(Recipe.builtIn("int8", for: Self.model)).plan(for: Self.model, tensors: tensors)
     }
     #expect(type?.code == "recipe.elementType")
     #expect(type?.tensor == "model.embed_tokens.weight")

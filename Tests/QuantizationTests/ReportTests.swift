@@ -5,7 +5,7 @@ import Testing
 
 @Suite struct ReportTests {
   static func report() throws -> QuantizationReport {
-    let recipe = try #require(Recipe.builtIn("int4"))
+    let recipe = try #require(Recipe.builtIn("int4", for: RecipeTests.model))
     let entries = try recipe.plan(for: RecipeTests.model, tensors: RecipeTests.tensors).map {
       plan -> QuantizationReport.Entry in
       guard case .quantize(let layout, let method) = plan.action else {
@@ -31,7 +31,7 @@ import Testing
       #expect(object["name"]?.string == description.name)
       let isMatrix = description.shape.count == 2
       let error = try #require(object["relative_error"]?.number)
-      #expect(isMatrix ? error > 0 && error < 0.07 : error == 0)
+      #expect(isMatrix ? error > 0 && error < 0.08 : error == 0)
       #expect(object["scheme"]?.string?.contains("-g") == isMatrix)
       #expect((object["cosine"]?.number ?? 0) > 0.99)
       #expect((object["max_abs_error"]?.number ?? -1) >= 0)
@@ -43,7 +43,7 @@ import Testing
     let report = try Self.report()
     let lines = report.table(limit: 3).split(separator: "\n")
     let worst = try #require(report.worstFirst.first)
-    #expect(worst.plan.schemeName == "cb4-g16")
+    #expect(worst.plan.schemeName == "cb4-g32")
     #expect(lines.count == 6)
     #expect(lines[0].hasPrefix("tensor "))
     #expect(lines[1].hasPrefix(worst.plan.name + " "))

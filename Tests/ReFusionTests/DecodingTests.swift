@@ -17,7 +17,8 @@ import Testing
     let plan =
       try recipe.map {
         try CastPlan(
-          quantizing: source, by: #require(Recipe.builtIn($0)), toolVersion: "test")
+          quantizing: source, by: #require(Recipe.builtIn($0, for: source.configuration)),
+          toolVersion: "test")
       } ?? CastPlan(converting: source, to: nil, toolVersion: "test")
     let path = folder.path("model.ingot")
     try Caster(plan).run(to: path, pool: .shared)

@@ -76,7 +76,7 @@ extension ParityPolicy {
   ///
   /// a is 1/64 for another 16-bit type, 1/16 for int8, 1/8 for four bits: mean KL 1.5e-5, 2.4e-4 and
   /// 9.8e-4. Measured on the trained checkpoint (64 GSM8K pairs, causal head): `int8` 8.8e-5 and
-  /// `int4` 6.7e-4 pass; four bits everywhere do not: `cb4-g16` 2.7e-3, `int4-g32` 4.0e-3, `int4-g64`
+  /// `int4` 6.3e-4 pass; four bits everywhere do not: `cb4-g16` 2.7e-3, `int4-g32` 4.0e-3, `int4-g64`
   /// 5.2e-3.
   ///
   /// The increase of perplexity is judged by the upper end of an interval, which a limit as narrow
