@@ -56,10 +56,12 @@ INGOT_INLINE void ingot_group_nibbles(
   }
 }
 
+/// A group of 6-bit codes.
 INGOT_INLINE void ingot_group_int6(
     const uint8_t *const codes[2], int64_t group, const ingot_pairs *x, __m512i *dot, int tokens) {
   const int64_t quarter = group * (INGOT_LANES / 4);
   for (int64_t i = 0; i < quarter; i += 64) {
+    // One tile after the other: the codes of both do not fit into the registers beside the products.
     INGOT_UNROLL
     for (int k = 0; k < 2; k++) {
       __m512i q[4];
