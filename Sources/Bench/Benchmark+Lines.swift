@@ -42,8 +42,8 @@ extension Benchmark {
   /// round that used them last, if the model is larger than the cache.
   private func blockIndex(_ round: Int) -> Int { (round + 1) % subject.blocks.count }
 
-  /// What rounds of a block of the model's mean would have taken: a round of each form, by its share of the
-  /// blocks.
+  /// Seconds of a block on average, one entry for each time that the commonest form was measured: a round of
+  /// every form, weighed by its share of the blocks.
   ///
   /// - Parameters:
   ///   - seconds: one entry a round.

@@ -1,6 +1,6 @@
 /// One line that a benchmark can measure.
 package enum BenchmarkCase: Sendable, Hashable {
-  /// The linear layers of one block, back to back, cold between blocks.
+  /// The linear layers of one block on average, back to back, cold between blocks.
   case linear(tokens: Int)
   /// A forward of so many tokens on an empty cache, and one row of logits.
   case prefill(tokens: Int)

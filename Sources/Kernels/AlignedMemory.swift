@@ -1,12 +1,14 @@
 /// Memory on a page boundary that grows and is never shared: in huge pages where it is large, because kernels
 /// walk through it in steps of thousands of bytes and would need the address of a page each time.
-struct AlignedMemory: ~Copyable {
+package struct AlignedMemory: ~Copyable {
   private var pages = ZeroedPages(count: 0)
 
-  var base: UnsafeMutableRawPointer { pages.base }
+  package var base: UnsafeMutableRawPointer { pages.base }
+
+  package init() {}
 
   /// At least `count` bytes; what was there is lost when they grow.
-  mutating func reserve(_ count: Int) -> UnsafeMutableRawPointer {
+  package mutating func reserve(_ count: Int) -> UnsafeMutableRawPointer {
     if count > pages.count {
       let grown = max(count, 2 * pages.count)
       // The old memory goes first, so that there are never both.

@@ -68,14 +68,6 @@ package struct WeightSensitivity: SensitivitySource {
   }
 }
 
-extension ModelConfiguration {
-  /// The first and the last eighth of the layers, one each at least where there are two.
-  var outerLayers: [Int] {
-    let edge = min(max(layerCount / 8, 1), layerCount / 2)
-    return Array(0..<edge) + Array(layerCount - edge..<layerCount)
-  }
-}
-
 extension TensorQuantizer {
   /// Quantizes a whole small tensor for its squared relative error alone.
   fileprivate mutating func relativeError(ofAllRows source: [UInt8]) throws(IngotError) -> Double {

@@ -15,7 +15,7 @@ struct Bench: ParsableCommand {
       Each kernel is compared with the scalar definition, bit for bit, before it is timed; a line \
       whose kernel differs gets no figure, and the exit status is 1. Limits are measured in the \
       same run. Lines:
-        linear_N     the linear layers of one block, back to back, cold between blocks
+        linear_N     the linear layers of one block on average, back to back, cold between blocks
         prefill_N    a forward of N tokens on an empty cache, and one row of logits
         batch_N      the same, for the numbers of tokens ReFusion decoding uses
         decode_1     one token behind 64 others, and its logits
