@@ -83,6 +83,25 @@ INGOT_INLINE __m512i ingot_quad(const int8_t *a, int t, int64_t quad_stride) {
   return _mm512_set1_epi32(word);
 }
 
+/// The codes of one int6 group as bytes, 128 more where `flip` is 0x80.
+INGOT_INLINE void ingot_unpack_int6_group(
+    const uint8_t *packed, int64_t group, int flip, uint8_t *codes) {
+  const int64_t quarter = group * (INGOT_LANES / 4);
+  const __m512i zero = _mm512_set1_epi8((char)(32 - flip));
+  for (int64_t i = 0; i < quarter; i += 64) {
+    INGOT_UNROLL
+    for (int k = 0; k < 3; k++)
+      _mm_prefetch((const char *)packed + 3 * i + 64 * k + 1536, _MM_HINT_T0);
+    __m512i q[4];
+    ingot_join_six_bits(
+        _mm512_loadu_si512(packed + i), _mm512_loadu_si512(packed + quarter + i),
+        _mm512_loadu_si512(packed + 2 * quarter + i), q);
+    INGOT_UNROLL
+    for (int k = 0; k < 4; k++)
+      _mm512_store_si512(codes + k * quarter + i, _mm512_sub_epi8(q[k], zero));
+  }
+}
+
 /// Unpacks `columns` columns (whole groups) of one tile from `first_column`.
 ///
 /// `flip` 0x80 gives code + 128 as unsigned bytes, 0 gives signed codes. Null `codes` or `scales`: only the
@@ -104,13 +123,9 @@ static void ingot_unpack(
       _mm512_store_si512(codes + i, _mm512_xor_si512(_mm512_loadu_si512(p + i), mask));
     }
   } else if (w->kind == INGOT_INT6) {
-    for (int64_t column = first_column; column < first_column + columns; column += group) {
-      const uint8_t *p = tile + w->code_offset + ingot_code_bytes(w, column);
-      for (int64_t i = 0; i < group * 12; i += 64)
-        _mm_prefetch((const char *)p + i + 1536, _MM_HINT_T0);
-      ingot_unpack_int6(p, group, 32 - flip, codes);
-      codes += group * INGOT_LANES;
-    }
+    const uint8_t *p = tile + w->code_offset + ingot_code_bytes(w, first_column);
+    for (int64_t g = 0; g < columns / group; g++, p += 12 * group, codes += 16 * group)
+      ingot_unpack_int6_group(p, group, flip, codes);
   } else {
     const uint8_t *p = tile + w->code_offset + first_column * (INGOT_LANES / 2);
     const __m512i table = ingot_nibble_bytes(w, flip);
