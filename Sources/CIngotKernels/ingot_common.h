@@ -51,6 +51,10 @@ INGOT_INLINE void ingot_fetch_lines(const char *first, int64_t stride) {
 /// against one page after another (Zen 5, two threads: 36 GB/s against 49). Set with the tables.
 extern __attribute__((visibility("hidden"))) int32_t ingot_fetches_pages;
 
+/// Whether unpacking codes takes the ports that multiply them: on Intel's processors, which have two for vectors of
+/// 512 bits; AMD's have four, of which two multiply. Set with the tables.
+extern __attribute__((visibility("hidden"))) int32_t ingot_shares_ports;
+
 /// Whether the first-level cache is smaller than 48 KiB, as on a Zen 4: too small for the next 16 KiB of weights
 /// beside the present ones and their activations. Set with the tables.
 extern __attribute__((visibility("hidden"))) int32_t ingot_has_small_cache;

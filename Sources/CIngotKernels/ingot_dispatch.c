@@ -23,6 +23,15 @@ static int32_t ingot_has_avx512vnni(void) {
          && __builtin_cpu_supports("avx512vnni");
 }
 
+/// The VNNI table as this processor wants it; valid once `ingot_tables` has run.
+static ingot_kernels ingot_kernels_vnni;
+
+static void ingot_fill_vnni(void) {
+  ingot_kernels_vnni = ingot_kernels_avx512vnni;
+  // Numbers are widened on the ports that multiply them, so it pays sooner to do it once for all tokens.
+  if (ingot_shares_ports) ingot_kernels_vnni.packed_tokens = 32;
+}
+
 /// Bytes of the first-level cache for data; 0 where the system does not say.
 static int64_t ingot_cache_bytes(void) {
 #if defined(_SC_LEVEL1_DCACHE_SIZE)
@@ -66,13 +75,11 @@ static int32_t ingot_has_amx(void) {
 }
 
 static void ingot_fill_amx(void) {
-  ingot_kernels_amx = ingot_kernels_avx512vnni;
+  ingot_kernels_amx = ingot_kernels_vnni;
   ingot_kernels_amx.name = "amx";
   ingot_kernels_amx.activation_order = ingot_activation_order_amx;
   ingot_kernels_amx.multiply_tiled = ingot_multiply_tiled_amx;
   ingot_kernels_amx.int8_dot_rate = ingot_int8_dot_rate_amx;
-  // Intel's processors widen numbers on the ports that multiply them.
-  ingot_kernels_amx.packed_tokens = 32;
   enum { BF16 = 22 };
   if (!ingot_has_feature(BF16)) return;
   ingot_kernels_amx.split_bf16 = ingot_split_bf16_amx;
@@ -123,7 +130,7 @@ static void ingot_fill_i8mm(void) {
 }
 #endif
 
-int32_t ingot_fetches_pages, ingot_has_small_cache;
+int32_t ingot_fetches_pages, ingot_shares_ports, ingot_has_small_cache;
 
 enum { INGOT_TABLES = 8 };
 static const ingot_kernels *ingot_tables[INGOT_TABLES];
@@ -132,16 +139,17 @@ static void ingot_fill_tables(void) {
   int32_t count = 0;
 #if defined(__x86_64__)
   __builtin_cpu_init();
-  ingot_fetches_pages = __builtin_cpu_is("intel") != 0;
+  ingot_fetches_pages = ingot_shares_ports = __builtin_cpu_is("intel") != 0;
   ingot_has_small_cache = ingot_cache_bytes() < 48 << 10;
   if (ingot_has_avx512vnni()) {
+    ingot_fill_vnni();
 #if defined(__linux__)
     if (ingot_has_amx()) {
       ingot_fill_amx();
       ingot_tables[count++] = &ingot_kernels_amx;
     }
 #endif
-    ingot_tables[count++] = &ingot_kernels_avx512vnni;
+    ingot_tables[count++] = &ingot_kernels_vnni;
   }
   if (ingot_has_avx2()) ingot_tables[count++] = &ingot_kernels_avx2;
 #endif
