@@ -1,14 +1,17 @@
-// For the VNNI kernel: two neighbouring tiles of a panel × a few tokens, with the products of a group and
-// the sums of a block in registers. Included below a target attribute.
+// For the VNNI kernel: two neighbouring tiles of a panel × a few tokens, with the products of a group in registers and
+// the sums of a block there or, of wide calls, in memory. Included below a target attribute.
 
-/// Tokens that one call keeps in registers, but for exact sums: 12 products of a group and 12 sums of a block for two tiles, and
-/// four loads for six products. With more tokens registers spill at the end of each group, which costs a
-/// third (Zen 5, groups of 64).
-enum { BLOCK_TOKENS = 6 };
+enum {
+  /// Tokens of one call, but for exact sums: 12 products of a group and 12 sums of a block for two tiles in registers,
+  /// and four loads for six products.
+  BLOCK_TOKENS = 6,
+  /// Tokens of a wide call (`ingot_panel`): 24 products of a group in registers, and sums of a block in memory.
+  WIDE_TOKENS = 12
+};
 
 /// The tokens of one call: `a` points at two side by side, as the next two may be in another quad.
 typedef struct ingot_pairs {
-  const int8_t *a[EXACT_TOKENS / 2];
+  const int8_t *a[WIDE_TOKENS / 2];
 } ingot_pairs;
 
 /// One atom of two tiles, 4 columns `at` bytes on, added to `dot`, `[token][tile]`.
@@ -96,6 +99,12 @@ INGOT_INLINE void ingot_start_group(
   }
 }
 
+/// One group of products joins the others of its block in memory, or is the first of them.
+INGOT_INLINE void ingot_join_memory(__m512i dot, __m512 scale, float *sum, int is_first) {
+  const __m512 others = is_first ? _mm512_setzero_ps() : _mm512_load_ps(sum);
+  _mm512_store_ps(sum, ingot_join(dot, scale, others));
+}
+
 /// A block of columns joins the others of its rows: `sums` are `[token][32 rows]`, each token's times its
 /// activation scale.
 INGOT_INLINE void ingot_add_block(
@@ -130,26 +139,36 @@ INGOT_INLINE ingot_block_input ingot_locate_input(
   return input;
 }
 
-/// Products of a panel with tokens [first, first + tokens), an even number from an even one, added to
-/// `sums`, `[token][32 rows]`.
+/// Products of a panel with groups of `group` columns and tokens [first, first + tokens), an even number from an even
+/// one, added to `sums`, `[token][32 rows]`.
 INGOT_INLINE void ingot_block(
     const ingot_panel *panel, const ingot_activations *x, int64_t first, ingot_fetch *fetch,
-    float *sums, int tokens, int32_t kind) {
-  const int64_t group = panel->group, padded = x->padded_tokens;
+    float *sums, int tokens, int32_t kind, int64_t group) {
+  const int64_t padded = x->padded_tokens;
   ingot_block_input input = ingot_locate_input(panel, x, first, tokens);
   const uint8_t *codes[2] = {panel->codes[0], panel->codes[1]};
   const uint8_t *zeros[2] = {panel->zeros[0], panel->zeros[1]};
   const float *scales[2] = {panel->scales[0], panel->scales[1]};
   const int is_bytes = kind == INGOT_INT8 || kind == UNPACKED;
+  const int is_wide = tokens > BLOCK_TOKENS;
+  // Calls of four are for both.
+  const int by_group = is_wide || (tokens < BLOCK_TOKENS && panel->is_wide);
+  float memory[2 * WIDE_TOKENS * INGOT_LANES] __attribute__((aligned(64)));
   const int64_t code_bytes = group * (is_bytes ? 16 : kind == INGOT_INT6 ? 12 : 8);
   for (int64_t start = 0; start < panel->columns; start += INGOT_BLOCK) {
     const int64_t rest = panel->columns - start, width = rest < INGOT_BLOCK ? rest : INGOT_BLOCK;
-    ingot_fetch_step(fetch);
-    __m512 sum[2 * BLOCK_TOKENS];
+    if (!by_group) ingot_fetch_step(fetch);
+    __m512 sum[2 * WIDE_TOKENS];
     INGOT_UNROLL
-    for (int i = 0; i < 2 * tokens; i++) sum[i] = _mm512_setzero_ps();
+    for (int i = 0; !is_wide && i < 2 * tokens; i++) sum[i] = _mm512_setzero_ps();
     for (int64_t column = 0; column < width; column += group) {
-      __m512i dot[2 * BLOCK_TOKENS];
+      // Fewer pointers, so that they stay in registers.
+      if (kind == UNPACKED) {
+        codes[1] = codes[0] + PANEL_BYTES / 2;
+        scales[1] = scales[0] + PANEL_COLUMNS;
+      }
+      if (by_group) ingot_fetch_step(fetch);
+      __m512i dot[2 * WIDE_TOKENS];
       ingot_start_group(zeros, input.offsets, kind, dot, tokens);
       if (is_bytes)
         ingot_group_bytes(codes, group, kind == INGOT_INT8, &input.pairs, dot, tokens);
@@ -157,18 +176,24 @@ INGOT_INLINE void ingot_block(
       else
         ingot_group_nibbles(
             codes, group, panel->levels, kind == INGOT_CB4, &input.pairs, dot, tokens);
-      const __m512 left = _mm512_load_ps(scales[0]), right = _mm512_load_ps(scales[1]);
+      const __m512 scale[2] = {_mm512_load_ps(scales[0]), _mm512_load_ps(scales[1])};
       INGOT_UNROLL
-      for (int t = 0; t < tokens; t++) {
-        sum[2 * t] = ingot_join(dot[2 * t], left, sum[2 * t]);
-        sum[2 * t + 1] = ingot_join(dot[2 * t + 1], right, sum[2 * t + 1]);
+      for (int i = 0; i < 2 * tokens; i++) {
+        if (is_wide)
+          ingot_join_memory(dot[i], scale[i % 2], memory + i * INGOT_LANES, column == 0);
+        else sum[i] = ingot_join(dot[i], scale[i % 2], sum[i]);
       }
+      // Nothing that lies in memory is to be kept in a register.
+      if (is_wide) __asm__ volatile("" : "+m"(memory));
       INGOT_UNROLL
       for (int i = 0; i < 2; i++) codes[i] += code_bytes, scales[i] += INGOT_LANES;
       INGOT_UNROLL
       for (int t = 0; t < tokens; t += 2) input.pairs.a[t / 2] += 4 * group;
       input.offsets += padded;
     }
+    INGOT_UNROLL
+    for (int i = 0; is_wide && i < 2 * tokens; i++)
+      sum[i] = _mm512_load_ps(memory + i * INGOT_LANES);
     ingot_add_block(sum, input.scales, sums, tokens);
     input.scales += padded;
   }
@@ -223,19 +248,43 @@ INGOT_INLINE void ingot_block_levels(
   else ingot_block_exact(panel, x, first, fetch, sums, tokens, 0);
 }
 
+/// The same for any group; the loops of the commonest are unrolled where all kinds of codes share them.
+INGOT_INLINE void ingot_block_group(
+    const ingot_panel *panel, const ingot_activations *x, int64_t first, ingot_fetch *fetch,
+    float *sums, int tokens, int32_t kind) {
+  if (kind == UNPACKED && panel->group == 64)
+    ingot_block(panel, x, first, fetch, sums, tokens, kind, 64);
+  else ingot_block(panel, x, first, fetch, sums, tokens, kind, panel->group);
+}
+
 INGOT_INLINE void ingot_block_kind(
     const ingot_panel *panel, const ingot_activations *x, int64_t first, ingot_fetch *fetch,
     float *sums, int tokens) {
-  if (panel->is_exact) {
-    ingot_block_levels(panel, x, first, fetch, sums, tokens);
-    return;
-  }
   switch (panel->kind) {
-    case UNPACKED: ingot_block(panel, x, first, fetch, sums, tokens, UNPACKED); break;
-    case INGOT_INT8: ingot_block(panel, x, first, fetch, sums, tokens, INGOT_INT8); break;
-    case INGOT_INT4: ingot_block(panel, x, first, fetch, sums, tokens, INGOT_INT4); break;
-    case INGOT_INT4Z: ingot_block(panel, x, first, fetch, sums, tokens, INGOT_INT4Z); break;
-    case INGOT_INT6: ingot_block(panel, x, first, fetch, sums, tokens, INGOT_INT6); break;
-    default: ingot_block(panel, x, first, fetch, sums, tokens, INGOT_CB4);
+    case UNPACKED: ingot_block_group(panel, x, first, fetch, sums, tokens, UNPACKED); break;
+    case INGOT_INT8: ingot_block_group(panel, x, first, fetch, sums, tokens, INGOT_INT8); break;
+    case INGOT_INT4: ingot_block_group(panel, x, first, fetch, sums, tokens, INGOT_INT4); break;
+    case INGOT_INT4Z: ingot_block_group(panel, x, first, fetch, sums, tokens, INGOT_INT4Z); break;
+    case INGOT_INT6: ingot_block_group(panel, x, first, fetch, sums, tokens, INGOT_INT6); break;
+    default: ingot_block_group(panel, x, first, fetch, sums, tokens, INGOT_CB4);
+  }
+}
+
+/// Products of any panel with as many tokens as `ingot_call_tokens` says.
+static void ingot_block_tokens(
+    const ingot_panel *panel, const ingot_activations *x, int64_t first, int64_t tokens,
+    ingot_fetch *fetch, float *sums) {
+  if (panel->is_exact) {
+    if (tokens == EXACT_TOKENS) ingot_block_levels(panel, x, first, fetch, sums, EXACT_TOKENS);
+    else if (tokens == BLOCK_TOKENS) ingot_block_levels(panel, x, first, fetch, sums, BLOCK_TOKENS);
+    else ingot_block_levels(panel, x, first, fetch, sums, 4);
+  } else if (tokens == WIDE_TOKENS) {
+    ingot_block_kind(panel, x, first, fetch, sums, WIDE_TOKENS);
+  } else if (tokens == WIDE_TOKENS - 4) {
+    ingot_block_kind(panel, x, first, fetch, sums, WIDE_TOKENS - 4);
+  } else if (tokens == BLOCK_TOKENS) {
+    ingot_block_kind(panel, x, first, fetch, sums, BLOCK_TOKENS);
+  } else {
+    ingot_block_kind(panel, x, first, fetch, sums, 4);
   }
 }

@@ -16,6 +16,7 @@ _Static_assert(sizeof(ingot_panel_memory) <= INGOT_MULTIPLY_SCRATCH, "scratch me
 
 /// Whether codes are unpacked once for all tokens.
 INGOT_INLINE int ingot_is_unpacked(const ingot_tiled *w, int64_t tokens) {
+  if (ingot_shares_ports) return w->kind == INGOT_INT6 || tokens >= UNPACK_TOKENS_SHARED;
   return tokens >= (w->kind == INGOT_INT4Z ? UNPACK_TOKENS_ZEROS : UNPACK_TOKENS);
 }
 
@@ -37,7 +38,8 @@ static ingot_panel ingot_prepare_panel(
       .columns = columns,
       .group = w->group,
       .kind = is_unpacked ? UNPACKED : w->kind,
-      .is_exact = ingot_is_exact(w)};
+      .is_exact = ingot_is_exact(w),
+      .is_wide = !ingot_is_exact(w) && ingot_shares_ports};
   for (int i = 0; i < 2; i++) {
     const uint8_t *tile = ingot_tile(w, tiles[i]);
     ingot_unpack(
@@ -50,10 +52,25 @@ static ingot_panel ingot_prepare_panel(
   return panel;
 }
 
+/// The most tokens that one call takes.
+INGOT_INLINE int64_t ingot_most_tokens(const ingot_panel *panel) {
+  return panel->is_exact ? EXACT_TOKENS : panel->is_wide ? WIDE_TOKENS : BLOCK_TOKENS;
+}
+
+/// How often one call fetches a share of the next panel: for each block, or for each group where it has so many tokens
+/// that a block's share would be more lines than the first-level cache waits for at a time.
+INGOT_INLINE int64_t ingot_fetch_steps(const ingot_panel *panel) {
+  const int64_t step = panel->is_wide ? panel->group : INGOT_BLOCK;
+  return (panel->columns + step - 1) / step;
+}
+
 /// How many of `left` tokens one call takes: as many as fit in registers, or fewer where that leaves fewer
 /// over.
 INGOT_INLINE int64_t ingot_call_tokens(const ingot_panel *panel, int64_t left) {
   if (panel->is_exact && left > BLOCK_TOKENS) return EXACT_TOKENS;
+  // 13 to 16 are better twice 8 than 12 and 4.
+  if (panel->is_wide)
+    return left <= 4 ? 4 : left <= 8 || (left > 12 && left <= 16) ? WIDE_TOKENS - 4 : WIDE_TOKENS;
   return left > 4 && left != 7 && left != 8 ? BLOCK_TOKENS : 4;
 }
 
@@ -66,9 +83,7 @@ static void ingot_panel_tokens(
     const int64_t last = t + tokens < end ? t + tokens : end;
     float *at = sums + (t - first) * 2 * INGOT_LANES;
     if (out) ingot_fetch_output(out, t, last);
-    if (tokens == EXACT_TOKENS) ingot_block_levels(panel, x, t, fetch, at, EXACT_TOKENS);
-    else if (tokens == BLOCK_TOKENS) ingot_block_kind(panel, x, t, fetch, at, BLOCK_TOKENS);
-    else ingot_block_kind(panel, x, t, fetch, at, 4);
+    ingot_block_tokens(panel, x, t, tokens, fetch, at);
     if (out) ingot_write_output(out, at, t, last);
     t += tokens;
   }
@@ -88,8 +103,8 @@ static void ingot_multiply_pair(
     ingot_fetch fetch = {.run = FETCH_RUNS};
     if (!is_last || next) {
       const int64_t start = is_last ? 0 : end;
-      const int64_t most = panel.is_exact ? EXACT_TOKENS : BLOCK_TOKENS;
-      const int64_t steps = (count + most - 1) / most * ((width + INGOT_BLOCK - 1) / INGOT_BLOCK);
+      const int64_t most = ingot_most_tokens(&panel);
+      const int64_t steps = (count + most - 1) / most * ingot_fetch_steps(&panel);
       fetch = ingot_plan_fetch(
           w, is_last ? next : tiles, start, start + ingot_panel_width(w, is_unpacked, start),
           steps);
@@ -100,23 +115,25 @@ static void ingot_multiply_pair(
   }
 }
 
-/// All tokens × tiles [first, end).
+/// All tokens × tiles [first, end). Fetches the first panel beyond them too, which the same thread often
+/// multiplies next.
 static void ingot_multiply_panels(
     const ingot_tiled *w, const ingot_activations *x, int64_t first, int64_t end, float *out,
     void *scratch) {
+  const int64_t all_tiles = (w->rows + INGOT_LANES - 1) / INGOT_LANES;
   for (int64_t from = 0; from < x->tokens; from += PANEL_TOKENS) {
     const int64_t left = x->tokens - from, count = left < PANEL_TOKENS ? left : PANEL_TOKENS;
     for (int64_t tile = first; tile < end; tile += 2) {
       // A tile alone is its own neighbour, which writes nothing.
       const int64_t tiles[2] = {tile, tile + 1 < end ? tile + 1 : tile};
-      const int64_t next[2] = {tile + 2, tile + 3 < end ? tile + 3 : tile + 2};
+      const int64_t next[2] = {tile + 2, tile + 3 < all_tiles ? tile + 3 : tile + 2};
       const ingot_output rows = {
           .at = {out + tiles[0] * INGOT_LANES, out + tiles[1] * INGOT_LANES},
           .rows = w->rows,
           .live = {ingot_live_rows(w, tile, end), ingot_live_rows(w, tile + 1, end)},
           .factor = ingot_row_factor(w)};
       ingot_multiply_pair(
-          w, x, tiles, next[0] < end ? next : 0, from, count, &rows, scratch);
+          w, x, tiles, next[0] < all_tiles ? next : 0, from, count, &rows, scratch);
     }
   }
 }
