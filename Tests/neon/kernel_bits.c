@@ -1,6 +1,7 @@
 // Prints one line per case with a hash of a kernel's output bits, so that two machines (or two
 // instruction sets) can be compared with `cmp`. Usage: kernel_bits [TABLE [edges]]; without a table,
-// the names of those that this machine can run; `edges` adds shapes that take a while. Every block
+// the names of those that this machine can run, on x86 also as another maker's processor runs them
+// (TABLE:other); `edges` adds shapes that take a while. Every block
 // of memory is exactly as large as the kernels may use, so a sanitizer sees each byte beyond. Dense
 // products, which may round as they like, say whether they are close to the exact ones.
 #define _DEFAULT_SOURCE
@@ -298,12 +299,47 @@ static void check_elementwise(const ingot_kernels *k, int64_t n) {
   free(x), free(y), free(z), free(w);
 }
 
-int main(int count, char **arguments) {
-  const ingot_kernels *k = 0;
-  for (int32_t i = 0; ingot_kernels_available(i); i++) {
-    if (count < 2) puts(ingot_kernels_available(i)->name);
-    else if (!strcmp(ingot_kernels_available(i)->name, arguments[1])) k = ingot_kernels_available(i);
+#if defined(__x86_64__)
+/// What tables know of the processor: how memory is read, and which of two ways products take.
+extern int32_t ingot_fetches_pages, ingot_shares_ports, ingot_has_small_cache;
+
+/// Whether the table of this name does something else on another maker's processor.
+static int has_other(const char *name) { return !strcmp(name, "avx512vnni"); }
+
+static void take_other(void) {
+  ingot_fetches_pages = !ingot_fetches_pages;
+  ingot_shares_ports = !ingot_shares_ports;
+  ingot_has_small_cache = !ingot_has_small_cache;
+}
+#else
+static int has_other(const char *name) {
+  (void)name;
+  return 0;
+}
+static void take_other(void) {}
+#endif
+
+/// The table with the first `length` characters of `name` as its name, or null.
+static const ingot_kernels *find_table(const char *name, size_t length) {
+  const ingot_kernels *k;
+  for (int32_t i = 0; (k = ingot_kernels_available(i)); i++)
+    if (strlen(k->name) == length && !strncmp(k->name, name, length)) return k;
+  return 0;
+}
+
+static void list_tables(void) {
+  const ingot_kernels *k;
+  for (int32_t i = 0; (k = ingot_kernels_available(i)); i++) {
+    puts(k->name);
+    if (has_other(k->name)) printf("%s:other\n", k->name);
   }
+}
+
+int main(int count, char **arguments) {
+  if (count < 2) list_tables();
+  const char *const wanted = count < 2 ? "" : arguments[1];
+  const ingot_kernels *const k = find_table(wanted, strcspn(wanted, ":"));
+  if (strchr(wanted, ':')) take_other();
   if (count < 2) return 0;
   if (!k) return 3;
   const int64_t tokens[] = {1, 2, 3, 5, 8, 13, 17, 33};
