@@ -136,15 +136,8 @@ INGOT_INLINE void ingot_unpack_six_bits(
   const __m512i offset = _mm512_set1_epi8(32);
   if (is_half) to += 64 * lines * step;
   INGOT_UNROLL
-  for (int i = 0; i < lines; i++, from += 64, to += 64) {
-    const __m512i even = _mm512_loadu_si512(from), odd = _mm512_loadu_si512(from + quarter);
-    const __m512i two = _mm512_loadu_si512(from + 2 * quarter);
-    __m512i q[4];
-    ingot_join_six_bits(even, odd, two, q);
-    INGOT_UNROLL
-    for (int k = 0; k < 4; k++)
-      _mm512_store_si512(to + k * quarter, _mm512_sub_epi8(q[k], offset));
-  }
+  for (int i = 0; i < lines; i++, from += 64, to += 64)
+    ingot_unpack_int6_line(from, quarter, offset, to);
 }
 
 /// What nibbles are looked up in.

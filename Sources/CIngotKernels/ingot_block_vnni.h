@@ -6,7 +6,9 @@ enum {
   /// and four loads for six products.
   BLOCK_TOKENS = 6,
   /// Tokens of a wide call (`ingot_panel`): 24 products of a group in registers, and sums of a block in memory.
-  WIDE_TOKENS = 12
+  WIDE_TOKENS = 12,
+  /// Tokens of a wide call where that leaves fewer over.
+  LESS_WIDE_TOKENS = 8
 };
 
 /// The tokens of one call: `a` points at two side by side, as the next two may be in another quad.
@@ -280,8 +282,8 @@ static void ingot_block_tokens(
     else ingot_block_levels(panel, x, first, fetch, sums, 4);
   } else if (tokens == WIDE_TOKENS) {
     ingot_block_kind(panel, x, first, fetch, sums, WIDE_TOKENS);
-  } else if (tokens == WIDE_TOKENS - 4) {
-    ingot_block_kind(panel, x, first, fetch, sums, WIDE_TOKENS - 4);
+  } else if (tokens == LESS_WIDE_TOKENS) {
+    ingot_block_kind(panel, x, first, fetch, sums, LESS_WIDE_TOKENS);
   } else if (tokens == BLOCK_TOKENS) {
     ingot_block_kind(panel, x, first, fetch, sums, BLOCK_TOKENS);
   } else {

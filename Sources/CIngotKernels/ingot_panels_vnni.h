@@ -68,9 +68,11 @@ INGOT_INLINE int64_t ingot_fetch_steps(const ingot_panel *panel) {
 /// over.
 INGOT_INLINE int64_t ingot_call_tokens(const ingot_panel *panel, int64_t left) {
   if (panel->is_exact && left > BLOCK_TOKENS) return EXACT_TOKENS;
-  // 13 to 16 are better twice 8 than 12 and 4.
-  if (panel->is_wide)
-    return left <= 4 ? 4 : left <= 8 || (left > 12 && left <= 16) ? WIDE_TOKENS - 4 : WIDE_TOKENS;
+  if (panel->is_wide) {
+    // 13 to 16 are better twice 8 than 12 and 4.
+    const int is_less = left <= LESS_WIDE_TOKENS || (left > 12 && left <= 16);
+    return left <= 4 ? 4 : is_less ? LESS_WIDE_TOKENS : WIDE_TOKENS;
+  }
   return left > 4 && left != 7 && left != 8 ? BLOCK_TOKENS : 4;
 }
 

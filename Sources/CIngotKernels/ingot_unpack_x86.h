@@ -83,22 +83,27 @@ INGOT_INLINE __m512i ingot_quad(const int8_t *a, int t, int64_t quad_stride) {
   return _mm512_set1_epi32(word);
 }
 
-/// The codes of one int6 group as bytes, 128 more where `flip` is 0x80.
+/// Four vectors of int6 codes as bytes less `offset`, a quarter of their group apart as what they are packed in.
+INGOT_INLINE void ingot_unpack_int6_line(
+    const uint8_t *packed, int64_t quarter, __m512i offset, uint8_t *codes) {
+  __m512i q[4];
+  ingot_join_six_bits(
+      _mm512_loadu_si512(packed), _mm512_loadu_si512(packed + quarter),
+      _mm512_loadu_si512(packed + 2 * quarter), q);
+  INGOT_UNROLL
+  for (int k = 0; k < 4; k++) _mm512_store_si512(codes + k * quarter, _mm512_sub_epi8(q[k], offset));
+}
+
+/// The codes of one int6 group as signed bytes, or 128 more where `flip` is 0x80.
 INGOT_INLINE void ingot_unpack_int6_group(
     const uint8_t *packed, int64_t group, int flip, uint8_t *codes) {
   const int64_t quarter = group * (INGOT_LANES / 4);
-  const __m512i zero = _mm512_set1_epi8((char)(32 - flip));
+  const __m512i offset = _mm512_set1_epi8((char)(32 - flip));
   for (int64_t i = 0; i < quarter; i += 64) {
     INGOT_UNROLL
     for (int k = 0; k < 3; k++)
       _mm_prefetch((const char *)packed + 3 * i + 64 * k + 1536, _MM_HINT_T0);
-    __m512i q[4];
-    ingot_join_six_bits(
-        _mm512_loadu_si512(packed + i), _mm512_loadu_si512(packed + quarter + i),
-        _mm512_loadu_si512(packed + 2 * quarter + i), q);
-    INGOT_UNROLL
-    for (int k = 0; k < 4; k++)
-      _mm512_store_si512(codes + k * quarter + i, _mm512_sub_epi8(q[k], zero));
+    ingot_unpack_int6_line(packed + i, quarter, offset, codes + i);
   }
 }
 

@@ -1,9 +1,9 @@
 // Prints one line per case with a hash of a kernel's output bits, so that two machines (or two
 // instruction sets) can be compared with `cmp`. Usage: kernel_bits [TABLE [edges]]; without a table,
 // the names of those that this machine can run, on x86 also as another maker's processor runs them
-// (TABLE:other); `edges` adds shapes that take a while. Every block
-// of memory is exactly as large as the kernels may use, so a sanitizer sees each byte beyond. Dense
-// products, which may round as they like, say whether they are close to the exact ones.
+// (TABLE:other); `edges` adds shapes that take a while. Every block of memory is exactly as large as
+// the kernels may use, so a sanitizer sees each byte beyond. Dense products, which may round as they
+// like, say whether they are close to the exact ones.
 #define _DEFAULT_SOURCE
 #include <math.h>
 #include <stdint.h>
@@ -336,12 +336,14 @@ static void list_tables(void) {
 }
 
 int main(int count, char **arguments) {
-  if (count < 2) list_tables();
-  const char *const wanted = count < 2 ? "" : arguments[1];
+  if (count < 2) {
+    list_tables();
+    return 0;
+  }
+  const char *const wanted = arguments[1];
   const ingot_kernels *const k = find_table(wanted, strcspn(wanted, ":"));
-  if (strchr(wanted, ':')) take_other();
-  if (count < 2) return 0;
   if (!k) return 3;
+  if (strchr(wanted, ':')) take_other();
   const int64_t tokens[] = {1, 2, 3, 5, 8, 13, 17, 33};
   for (int32_t kind = INGOT_INT8; kind <= INGOT_INT6; kind++)
     for (int32_t group = kind == INGOT_CB4 ? 16 : 32; group <= 128; group *= 2)
