@@ -1,0 +1,232 @@
+// For AVX2: one block of columns of a tile × up to four tokens, and what weights and activations are turned into for
+// it. Included below a target attribute.
+//
+// `vpmaddubsw` multiplies unsigned by signed bytes and adds pairs with saturation to 16 bits.
+
+/// How a block of weights is multiplied.
+typedef enum avx2_form {
+  /// Codes 0…15 as they are: eight sums of pairs fit in 16 bits, 8 · 2 · 15 · 127 = 30480.
+  AVX2_NIBBLES,
+  /// Codes 0…63: two sums fit, 2 · 2 · 63 · 127 = 32004.
+  AVX2_SIX_BITS,
+  /// |w| times a, or times −1 − a where w is negative: one sum fits, 2 · 128 · −128 = −32768.
+  AVX2_SIGNED,
+  /// Levels times scales in 16 bits (`ingot_is_exact`), and `vpmaddwd`.
+  AVX2_EXACT
+} avx2_form;
+
+enum {
+  AVX2_QUAD = 4,
+  /// Bytes of a block of weights, in the larger forms.
+  AVX2_BLOCK_BYTES = 2 * INGOT_BLOCK * INGOT_LANES,
+  /// Groups of a block whose products are floats.
+  AVX2_GROUPS = INGOT_BLOCK / 32
+};
+
+/// A block of columns of one tile.
+typedef struct avx2_block {
+  /// `[column / 4][16 rows][4]`; signed `[column / 4][|w|, −1 where w is negative][16 rows][4]`; exact
+  /// `[column / 4][even, odd column][16 rows][column / 2 % 2]`, 16 bits each.
+  uint8_t codes[AVX2_BLOCK_BYTES] __attribute__((aligned(64)));
+  float scales[AVX2_GROUPS][INGOT_LANES];
+  /// Zero points, where there are any; signed: Σ|w| of what is negative, which −1 − a takes too much.
+  int32_t zeros[AVX2_GROUPS][INGOT_LANES];
+} avx2_block;
+
+/// Up to four tokens of a block.
+typedef struct avx2_tokens {
+  /// `[column / 4][token][4]`; exact `[column / 4][even, odd column][token][column / 2 % 2]`, 16 bits each.
+  const int8_t *a;
+  /// −128 · Σa of each group, `[group][padded tokens]`.
+  const int32_t *offsets;
+  int64_t padded_tokens;
+  const float *scales;
+} avx2_tokens;
+
+/// Keeps the compiler from adding in another order, for which there are not enough registers.
+#define INGOT_KEEP_AVX2(v) __asm__("" : "+x"(v))
+
+/// Keeps the compiler from loading ahead what then has to wait in memory again.
+#define INGOT_KEEP_LOADS_AVX2() __asm__ volatile("" ::: "memory")
+
+/// Four activations of token t, repeated eight times.
+INGOT_INLINE __m256i ingot_quad_avx2(const int8_t *a, int t) {
+  int32_t word;
+  memcpy(&word, a + 4 * t, 4);
+  return _mm256_set1_epi32(word);
+}
+
+/// Adds eight atoms of nibbles to `dots[token][half]`.
+INGOT_INLINE void ingot_nibbles_avx2(
+    const uint8_t *codes, const int8_t *a, __m256i dots[AVX2_QUAD][2], int tokens) {
+  const __m256i ones = _mm256_set1_epi16(1);
+  __m256i pairs[AVX2_QUAD][2];
+  INGOT_UNROLL
+  for (int i = 0; i < 8; i++) {
+    const __m256i low = _mm256_load_si256((const void *)(codes + 64 * i));
+    const __m256i high = _mm256_load_si256((const void *)(codes + 64 * i + 32));
+    INGOT_UNROLL
+    for (int t = 0; t < tokens; t++) {
+      const __m256i v = ingot_quad_avx2(a + 16 * i, t);
+      const __m256i products[2] = {_mm256_maddubs_epi16(low, v), _mm256_maddubs_epi16(high, v)};
+      INGOT_UNROLL
+      for (int k = 0; k < 2; k++)
+        pairs[t][k] = i == 0 ? products[k] : _mm256_add_epi16(pairs[t][k], products[k]);
+      INGOT_KEEP_AVX2(pairs[t][0]);
+      INGOT_KEEP_AVX2(pairs[t][1]);
+    }
+    INGOT_KEEP_LOADS_AVX2();
+  }
+  INGOT_UNROLL
+  for (int t = 0; t < tokens; t++)
+    INGOT_UNROLL
+    for (int k = 0; k < 2; k++)
+      dots[t][k] = _mm256_add_epi32(dots[t][k], _mm256_madd_epi16(pairs[t][k], ones));
+}
+
+/// Adds two atoms of six bits.
+INGOT_INLINE void ingot_six_bits_avx2(
+    const uint8_t *codes, const int8_t *a, __m256i dots[AVX2_QUAD][2], int tokens) {
+  const __m256i ones = _mm256_set1_epi16(1);
+  __m256i w[4];
+  INGOT_UNROLL
+  for (int i = 0; i < 4; i++) w[i] = _mm256_load_si256((const void *)(codes + 32 * i));
+  INGOT_UNROLL
+  for (int t = 0; t < tokens; t++) {
+    const __m256i v = ingot_quad_avx2(a, t), next = ingot_quad_avx2(a + 16, t);
+    INGOT_UNROLL
+    for (int k = 0; k < 2; k++) {
+      const __m256i pairs =
+          _mm256_add_epi16(_mm256_maddubs_epi16(w[k], v), _mm256_maddubs_epi16(w[2 + k], next));
+      dots[t][k] = _mm256_add_epi32(dots[t][k], _mm256_madd_epi16(pairs, ones));
+    }
+  }
+}
+
+/// Adds one atom of signed bytes.
+INGOT_INLINE void ingot_signed_avx2(
+    const uint8_t *codes, const int8_t *a, __m256i dots[AVX2_QUAD][2], int tokens) {
+  const __m256i ones = _mm256_set1_epi16(1);
+  __m256i size[2], negative[2];
+  INGOT_UNROLL
+  for (int k = 0; k < 2; k++) {
+    size[k] = _mm256_load_si256((const void *)(codes + 32 * k));
+    negative[k] = _mm256_load_si256((const void *)(codes + 64 + 32 * k));
+  }
+  INGOT_UNROLL
+  for (int t = 0; t < tokens; t++) {
+    const __m256i v = ingot_quad_avx2(a, t);
+    INGOT_UNROLL
+    for (int k = 0; k < 2; k++) {
+      const __m256i pairs = _mm256_maddubs_epi16(size[k], _mm256_xor_si256(v, negative[k]));
+      dots[t][k] = _mm256_add_epi32(dots[t][k], _mm256_madd_epi16(pairs, ones));
+    }
+  }
+}
+
+/// Adds two columns of exact weights.
+INGOT_INLINE void ingot_exact_avx2(
+    const uint8_t *codes, const int8_t *a, __m256i dots[AVX2_QUAD][2], int tokens) {
+  const __m256i low = _mm256_load_si256((const void *)codes);
+  const __m256i high = _mm256_load_si256((const void *)(codes + 32));
+  INGOT_UNROLL
+  for (int t = 0; t < tokens; t++) {
+    const __m256i v = ingot_quad_avx2(a, t);
+    dots[t][0] = _mm256_add_epi32(dots[t][0], _mm256_madd_epi16(low, v));
+    dots[t][1] = _mm256_add_epi32(dots[t][1], _mm256_madd_epi16(high, v));
+  }
+}
+
+/// Adds `columns` columns to `dots[token][half]`.
+INGOT_INLINE void ingot_columns_avx2(
+    const uint8_t *codes, const int8_t *a, int64_t columns, avx2_form form,
+    __m256i dots[AVX2_QUAD][2], int tokens) {
+  switch (form) {
+    case AVX2_NIBBLES:
+      for (int64_t c = 0; c < columns; c += 32)
+        ingot_nibbles_avx2(codes + 16 * c, a + 4 * c, dots, tokens);
+      break;
+    case AVX2_SIX_BITS:
+      for (int64_t c = 0; c < columns; c += 8)
+        ingot_six_bits_avx2(codes + 16 * c, a + 4 * c, dots, tokens);
+      break;
+    case AVX2_SIGNED:
+      for (int64_t c = 0; c < columns; c += 4)
+        ingot_signed_avx2(codes + 32 * c, a + 4 * c, dots, tokens);
+      break;
+    case AVX2_EXACT:
+      for (int64_t c = 0; c < columns; c += 2)
+        ingot_exact_avx2(codes + 32 * c, a + 8 * c, dots, tokens);
+  }
+}
+
+/// Whether codes are multiplied as they are stored.
+INGOT_INLINE int ingot_is_unsigned_avx2(int32_t kind) {
+  return kind == INGOT_INT4 || kind == INGOT_INT4Z || kind == INGOT_INT6;
+}
+
+/// Where the products of a group and a token start: −8 · Σa, −32 · Σa, −z · Σa or what signed codes need.
+INGOT_INLINE __m256i ingot_start_avx2(__m256i zeros, int32_t offset, int32_t kind) {
+  if (!ingot_is_unsigned_avx2(kind)) return zeros;
+  __m256i all = _mm256_set1_epi32(offset);
+  // Not in a general register, from where it would take two more steps to here.
+  INGOT_KEEP_AVX2(all);
+  if (kind == INGOT_INT4) return _mm256_srai_epi32(all, 4);
+  if (kind == INGOT_INT6) return _mm256_srai_epi32(all, 2);
+  return _mm256_mullo_epi32(_mm256_srai_epi32(all, 7), zeros);
+}
+
+/// The products of a block as floats, added group by group.
+INGOT_INLINE void ingot_groups_avx2(
+    const avx2_block *block, const avx2_tokens *x, int64_t columns, int64_t group, int32_t kind,
+    avx2_form form, __m256 sum[AVX2_QUAD][2], int tokens) {
+  const int64_t wide = form == AVX2_SIGNED ? 2 : 1;
+  INGOT_UNROLL
+  for (int t = 0; t < tokens; t++) sum[t][0] = sum[t][1] = _mm256_setzero_ps();
+  for (int64_t g = 0, column = 0; column < columns; g++, column += group) {
+    __m256i dots[AVX2_QUAD][2];
+    INGOT_UNROLL
+    for (int t = 0; t < tokens; t++)
+      INGOT_UNROLL
+      for (int k = 0; k < 2; k++)
+        dots[t][k] = ingot_start_avx2(
+            _mm256_loadu_si256((const void *)(block->zeros[g] + 8 * k)),
+            x->offsets[g * x->padded_tokens + t], kind);
+    ingot_columns_avx2(
+        block->codes + wide * column * INGOT_LANES, x->a + 4 * column, group, form, dots, tokens);
+    INGOT_UNROLL
+    for (int t = 0; t < tokens; t++)
+      INGOT_UNROLL
+      for (int k = 0; k < 2; k++)
+        sum[t][k] = _mm256_fmadd_ps(
+            _mm256_cvtepi32_ps(dots[t][k]), _mm256_loadu_ps(block->scales[g] + 8 * k), sum[t][k]);
+  }
+}
+
+/// A block × `tokens` tokens, added to `sums[token][16 rows]`.
+INGOT_INLINE void ingot_block_avx2(
+    const avx2_block *block, const avx2_tokens *x, int64_t columns, int64_t group, int32_t kind,
+    avx2_form form, float *sums, int tokens) {
+  __m256 sum[AVX2_QUAD][2];
+  if (form == AVX2_EXACT) {
+    __m256i dots[AVX2_QUAD][2];
+    INGOT_UNROLL
+    for (int t = 0; t < tokens; t++) dots[t][0] = dots[t][1] = _mm256_setzero_si256();
+    ingot_columns_avx2(block->codes, x->a, columns, form, dots, tokens);
+    INGOT_UNROLL
+    for (int t = 0; t < tokens; t++)
+      INGOT_UNROLL
+      for (int k = 0; k < 2; k++) sum[t][k] = _mm256_cvtepi32_ps(dots[t][k]);
+  } else {
+    ingot_groups_avx2(block, x, columns, group, kind, form, sum, tokens);
+  }
+  INGOT_UNROLL
+  for (int t = 0; t < tokens; t++) {
+    const __m256 scale = _mm256_set1_ps(x->scales[t]);
+    INGOT_UNROLL
+    for (int k = 0; k < 2; k++) {
+      float *const to = sums + t * INGOT_LANES + 8 * k;
+      _mm256_storeu_ps(to, _mm256_fmadd_ps(sum[t][k], scale, _mm256_loadu_ps(to)));
+    }
+  }
+}
