@@ -39,14 +39,17 @@ INGOT_INLINE f32x16 ingot_load_half_avx2(const uint16_t *p) {
 #include "ingot_direct_avx2.h"
 #include "ingot_panel_avx2.h"
 
-/// Most tokens that meet weights as they lie in memory: unpacking them again for every four costs no more than
-/// keeping them unpacked does.
-enum { AVX2_DIRECT_TOKENS = 8 };
+/// Most tokens that meet weights as they lie in memory, unpacked again for every eight: what unpacking costs
+/// beside the memory that unpacked codes would take from the first-level cache.
+static int64_t ingot_direct_tokens_avx2(const ingot_tiled *w) {
+  return w->kind == INGOT_INT8 ? 24 : w->kind == INGOT_CB4 ? 8 : 12;
+}
 
 static void ingot_multiply_tiled_avx2(
     const ingot_tiled *w, const ingot_activations *x, int64_t first, int64_t end, float *out,
     void *scratch) {
-  if (x->tokens <= AVX2_DIRECT_TOKENS) ingot_multiply_direct_avx2(w, x, first, end, out, scratch);
+  if (x->tokens <= ingot_direct_tokens_avx2(w))
+    ingot_multiply_direct_avx2(w, x, first, end, out, scratch);
   else ingot_multiply_many_avx2(w, x, first, end, out, scratch);
 }
 
