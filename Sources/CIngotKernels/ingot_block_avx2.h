@@ -1,5 +1,4 @@
-// For AVX2: one block of columns of a tile × up to four tokens, and what weights and activations are turned into for
-// it. Included below a target attribute.
+// For AVX2: one block of columns of a tile × up to four tokens. Included below a target attribute.
 //
 // `vpmaddubsw` multiplies unsigned by signed bytes and adds pairs with saturation to 16 bits.
 
@@ -10,32 +9,31 @@ typedef enum avx2_form {
   /// Codes 0…63: two sums fit, 2 · 2 · 63 · 127 = 32004.
   AVX2_SIX_BITS,
   /// |w| times a, or times −1 − a where w is negative: one sum fits, 2 · 128 · −128 = −32768.
-  AVX2_SIGNED,
-  /// Levels times scales in 16 bits (`ingot_is_exact`), and `vpmaddwd`.
-  AVX2_EXACT
+  AVX2_SIGNED
 } avx2_form;
 
 enum {
   AVX2_QUAD = 4,
-  /// Bytes of a block of weights, in the larger forms.
+  /// Bytes of a block of weights, in the larger form.
   AVX2_BLOCK_BYTES = 2 * INGOT_BLOCK * INGOT_LANES,
-  /// Groups of a block whose products are floats.
-  AVX2_GROUPS = INGOT_BLOCK / 32
+  /// Most groups of a block.
+  AVX2_GROUPS = INGOT_BLOCK / 16
 };
 
 /// A block of columns of one tile.
 typedef struct avx2_block {
-  /// `[column / 4][16 rows][4]`; signed `[column / 4][|w|, −1 where w is negative][16 rows][4]`; exact
-  /// `[column / 4][even, odd column][16 rows][column / 2 % 2]`, 16 bits each.
+  /// `[column / 4][16 rows][4]`; signed `[column / 4][|w|, −1 where w is negative][16 rows][4]`.
   uint8_t codes[AVX2_BLOCK_BYTES] __attribute__((aligned(64)));
+  /// Floats, or integers where sums are exact.
   float scales[AVX2_GROUPS][INGOT_LANES];
-  /// Zero points, where there are any; signed: Σ|w| of what is negative, which −1 − a takes too much.
+  /// Zero points, where there are any; signed: Σ|w| of what is negative, which −1 − a takes too much. Of all groups
+  /// together, times their scales, where sums are exact.
   int32_t zeros[AVX2_GROUPS][INGOT_LANES];
 } avx2_block;
 
 /// Up to four tokens of a block.
 typedef struct avx2_tokens {
-  /// `[column / 4][token][4]`; exact `[column / 4][even, odd column][token][column / 2 % 2]`, 16 bits each.
+  /// `[column / 4][token][4]`
   const int8_t *a;
   /// −128 · Σa of each group, `[group][padded tokens]`.
   const int32_t *offsets;
@@ -124,19 +122,6 @@ INGOT_INLINE void ingot_signed_avx2(
   }
 }
 
-/// Adds two columns of exact weights.
-INGOT_INLINE void ingot_exact_avx2(
-    const uint8_t *codes, const int8_t *a, __m256i dots[AVX2_QUAD][2], int tokens) {
-  const __m256i low = _mm256_load_si256((const void *)codes);
-  const __m256i high = _mm256_load_si256((const void *)(codes + 32));
-  INGOT_UNROLL
-  for (int t = 0; t < tokens; t++) {
-    const __m256i v = ingot_quad_avx2(a, t);
-    dots[t][0] = _mm256_add_epi32(dots[t][0], _mm256_madd_epi16(low, v));
-    dots[t][1] = _mm256_add_epi32(dots[t][1], _mm256_madd_epi16(high, v));
-  }
-}
-
 /// Adds `columns` columns to `dots[token][half]`.
 INGOT_INLINE void ingot_columns_avx2(
     const uint8_t *codes, const int8_t *a, int64_t columns, avx2_form form,
@@ -151,12 +136,15 @@ INGOT_INLINE void ingot_columns_avx2(
         ingot_six_bits_avx2(codes + 16 * c, a + 4 * c, dots, tokens);
       break;
     case AVX2_SIGNED:
-      for (int64_t c = 0; c < columns; c += 4)
+      if (columns > 16) {
+        for (int64_t c = 0; c < columns; c += 4)
+          ingot_signed_avx2(codes + 32 * c, a + 4 * c, dots, tokens);
+        break;
+      }
+      // The first products need not be added to anything.
+      INGOT_UNROLL
+      for (int64_t c = 0; c < 16; c += 4)
         ingot_signed_avx2(codes + 32 * c, a + 4 * c, dots, tokens);
-      break;
-    case AVX2_EXACT:
-      for (int64_t c = 0; c < columns; c += 2)
-        ingot_exact_avx2(codes + 32 * c, a + 8 * c, dots, tokens);
   }
 }
 
@@ -176,30 +164,48 @@ INGOT_INLINE __m256i ingot_start_avx2(__m256i zeros, int32_t offset, int32_t kin
   return _mm256_mullo_epi32(_mm256_srai_epi32(all, 7), zeros);
 }
 
-/// The products of a block as floats, added group by group.
+/// One group of products joins the others of its block.
+INGOT_INLINE __m256 ingot_join_avx2(__m256i dot, __m256 scale, __m256 sum, int is_exact) {
+  if (!is_exact) return _mm256_fmadd_ps(_mm256_cvtepi32_ps(dot), scale, sum);
+  return _mm256_castsi256_ps(_mm256_add_epi32(
+      _mm256_castps_si256(sum), _mm256_mullo_epi32(dot, _mm256_castps_si256(scale))));
+}
+
+/// A block's sum as a float.
+INGOT_INLINE __m256 ingot_block_sum_avx2(__m256 sum, int is_exact) {
+  return is_exact ? _mm256_cvtepi32_ps(_mm256_castps_si256(sum)) : sum;
+}
+
+/// The products of a block, added group by group.
 INGOT_INLINE void ingot_groups_avx2(
     const avx2_block *block, const avx2_tokens *x, int64_t columns, int64_t group, int32_t kind,
     avx2_form form, __m256 sum[AVX2_QUAD][2], int tokens) {
   const int64_t wide = form == AVX2_SIGNED ? 2 : 1;
+  const int is_exact = group == 16;
   INGOT_UNROLL
-  for (int t = 0; t < tokens; t++) sum[t][0] = sum[t][1] = _mm256_setzero_ps();
+  for (int t = 0; t < tokens; t++)
+    INGOT_UNROLL
+    for (int k = 0; k < 2; k++)
+      sum[t][k] = is_exact ? _mm256_loadu_ps((const void *)(block->zeros[0] + 8 * k))
+                           : _mm256_setzero_ps();
   for (int64_t g = 0, column = 0; column < columns; g++, column += group) {
     __m256i dots[AVX2_QUAD][2];
     INGOT_UNROLL
     for (int t = 0; t < tokens; t++)
       INGOT_UNROLL
       for (int k = 0; k < 2; k++)
-        dots[t][k] = ingot_start_avx2(
-            _mm256_loadu_si256((const void *)(block->zeros[g] + 8 * k)),
-            x->offsets[g * x->padded_tokens + t], kind);
+        dots[t][k] = is_exact ? _mm256_setzero_si256()
+                              : ingot_start_avx2(
+                                    _mm256_loadu_si256((const void *)(block->zeros[g] + 8 * k)),
+                                    x->offsets[g * x->padded_tokens + t], kind);
     ingot_columns_avx2(
         block->codes + wide * column * INGOT_LANES, x->a + 4 * column, group, form, dots, tokens);
     INGOT_UNROLL
     for (int t = 0; t < tokens; t++)
       INGOT_UNROLL
       for (int k = 0; k < 2; k++)
-        sum[t][k] = _mm256_fmadd_ps(
-            _mm256_cvtepi32_ps(dots[t][k]), _mm256_loadu_ps(block->scales[g] + 8 * k), sum[t][k]);
+        sum[t][k] = ingot_join_avx2(
+            dots[t][k], _mm256_loadu_ps(block->scales[g] + 8 * k), sum[t][k], is_exact);
   }
 }
 
@@ -208,25 +214,15 @@ INGOT_INLINE void ingot_block_avx2(
     const avx2_block *block, const avx2_tokens *x, int64_t columns, int64_t group, int32_t kind,
     avx2_form form, float *sums, int tokens) {
   __m256 sum[AVX2_QUAD][2];
-  if (form == AVX2_EXACT) {
-    __m256i dots[AVX2_QUAD][2];
-    INGOT_UNROLL
-    for (int t = 0; t < tokens; t++) dots[t][0] = dots[t][1] = _mm256_setzero_si256();
-    ingot_columns_avx2(block->codes, x->a, columns, form, dots, tokens);
-    INGOT_UNROLL
-    for (int t = 0; t < tokens; t++)
-      INGOT_UNROLL
-      for (int k = 0; k < 2; k++) sum[t][k] = _mm256_cvtepi32_ps(dots[t][k]);
-  } else {
-    ingot_groups_avx2(block, x, columns, group, kind, form, sum, tokens);
-  }
+  ingot_groups_avx2(block, x, columns, group, kind, form, sum, tokens);
   INGOT_UNROLL
   for (int t = 0; t < tokens; t++) {
     const __m256 scale = _mm256_set1_ps(x->scales[t]);
     INGOT_UNROLL
     for (int k = 0; k < 2; k++) {
       float *const to = sums + t * INGOT_LANES + 8 * k;
-      _mm256_storeu_ps(to, _mm256_fmadd_ps(sum[t][k], scale, _mm256_loadu_ps(to)));
+      const __m256 all = ingot_block_sum_avx2(sum[t][k], group == 16);
+      _mm256_storeu_ps(to, _mm256_fmadd_ps(all, scale, _mm256_loadu_ps(to)));
     }
   }
 }

@@ -1,4 +1,4 @@
-// For AVX2: weights and activations as `ingot_block_avx2` multiplies them. Included below a target attribute.
+// For AVX2: weights as `ingot_block_avx2` multiplies them. Included below a target attribute.
 
 /// How many blocks ahead of a panel memory is fetched.
 enum { AVX2_BLOCKS_AHEAD = 2 };
@@ -26,9 +26,10 @@ INGOT_INLINE __m256i ingot_zeros_avx2(const uint8_t *zeros) {
   return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const void *)zeros));
 }
 
-/// The scales of a group for eight rows.
+/// The scales of a group for eight rows: floats, or the bits of integers where sums are exact.
 INGOT_INLINE __m256 ingot_scales_avx2(
-    const ingot_tiled *w, const uint8_t *tile, int64_t index, int half) {
+    const ingot_tiled *w, const uint8_t *tile, int64_t index, int half, int is_exact) {
+  if (is_exact) return _mm256_castsi256_ps(ingot_integer_scales_avx2(tile, index, half));
   if (w->kind == INGOT_CB4) return ingot_short_scales_avx2(tile, index, half);
   return _mm256_cvtph_ps(_mm_loadu_si128((const void *)(tile + 32 * index + 16 * half)));
 }
@@ -99,41 +100,23 @@ INGOT_INLINE void ingot_place_signed_group_avx2(
         (void *)(sums + 8 * k), _mm256_madd_epi16(all[k], _mm256_set1_epi16(1)));
 }
 
-/// The even and the odd bytes of each pair as numbers of 16 bits.
-INGOT_INLINE void ingot_widen_pairs(__m256i bytes, __m256i *even, __m256i *odd) {
-  *even = _mm256_srai_epi16(_mm256_slli_epi16(bytes, 8), 8);
-  *odd = _mm256_srai_epi16(bytes, 8);
-}
-
-/// Levels times scales (`ingot_is_exact`), from group `first` on.
-static void ingot_place_exact_avx2(
-    const ingot_tiled *w, const uint8_t *tile, const uint8_t *p, int64_t first, int64_t columns,
-    uint8_t *codes) {
-  const __m256i levels = ingot_levels_avx2(w);
-  for (int64_t g = 0; g < columns / 16; g++, p += 128, codes += 512)
-    INGOT_UNROLL
-    for (int half = 0; half < 2; half++) {
-      const __m256i sizes = ingot_integer_scales_avx2(tile, first + g, half);
-      const __m256i scale = _mm256_blend_epi16(sizes, _mm256_slli_epi32(sizes, 16), 0xAA);
-      INGOT_UNROLL
-      for (int i = 0; i < 2; i++) {
-        __m256i nibbles[2];
-        ingot_split_nibbles_avx2(p + 64 * i + 32 * half, &nibbles[0], &nibbles[1]);
-        INGOT_UNROLL
-        for (int k = 0; k < 2; k++) {
-          __m256i even, odd;
-          ingot_widen_pairs(_mm256_shuffle_epi8(levels, nibbles[k]), &even, &odd);
-          uint8_t *const at = codes + 256 * k + 128 * i + 32 * half;
-          _mm256_store_si256((void *)at, _mm256_mullo_epi16(even, scale));
-          _mm256_store_si256((void *)(at + 64), _mm256_mullo_epi16(odd, scale));
-        }
-      }
-    }
-}
-
 /// Fetches what a panel of the tiles behind these will want: the same columns a few tiles further on.
 INGOT_INLINE void ingot_fetch_block_avx2(const uint8_t *from, int64_t bytes) {
   for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(from + i, 0, 2);
+}
+
+/// Adds up what groups need whose sums are exact.
+INGOT_INLINE void ingot_join_zeros_avx2(avx2_block *block, int64_t groups) {
+  INGOT_UNROLL
+  for (int half = 0; half < 2; half++) {
+    __m256i sum = _mm256_setzero_si256();
+    for (int64_t g = 0; g < groups; g++)
+      sum = _mm256_add_epi32(
+          sum, _mm256_mullo_epi32(
+                   _mm256_loadu_si256((const void *)(block->scales[g] + 8 * half)),
+                   _mm256_loadu_si256((const void *)(block->zeros[g] + 8 * half))));
+    _mm256_storeu_si256((void *)(block->zeros[0] + 8 * half), sum);
+  }
 }
 
 /// `columns` columns (whole groups, at most a block) of a tile from `first` on.
@@ -143,10 +126,6 @@ INGOT_INLINE void ingot_place_block_avx2(
   const int64_t index = first / group, bytes = ingot_code_bytes(w, columns);
   const uint8_t *const p = tile + w->code_offset + ingot_code_bytes(w, first);
   ingot_fetch_block_avx2(p + AVX2_BLOCKS_AHEAD * bytes, bytes);
-  if (form == AVX2_EXACT) {
-    ingot_place_exact_avx2(w, tile, p, index, columns, block->codes);
-    return;
-  }
   if (form == AVX2_NIBBLES) ingot_place_nibbles_avx2(p, columns, group, block->codes);
   if (form == AVX2_SIX_BITS) ingot_place_six_bits_avx2(p, columns, group, block->codes);
   const __m256i levels = ingot_levels_avx2(w);
@@ -158,22 +137,13 @@ INGOT_INLINE void ingot_place_block_avx2(
     INGOT_UNROLL
     for (int half = 0; half < 2; half++) {
       _mm256_storeu_ps(
-          block->scales[g] + 8 * half, ingot_scales_avx2(w, tile, index + g, half));
+          block->scales[g] + 8 * half, ingot_scales_avx2(w, tile, index + g, half, group == 16));
       if (kind == INGOT_INT4Z)
         _mm256_storeu_si256(
             (void *)(block->zeros[g] + 8 * half),
             ingot_zeros_avx2(tile + w->zero_offset + 16 * (index + g) + 8 * half));
     }
-}
-
-/// Activations of four tokens as numbers of 16 bits.
-static void ingot_place_wide_avx2(const int8_t *from, int64_t columns, int8_t *to) {
-  for (int64_t c = 0; c < columns; c += 8, from += 32, to += 64) {
-    __m256i even, odd;
-    ingot_widen_pairs(_mm256_loadu_si256((const void *)from), &even, &odd);
-    _mm256_storeu_si256((void *)to, _mm256_permute2x128_si256(even, odd, 0x20));
-    _mm256_storeu_si256((void *)(to + 32), _mm256_permute2x128_si256(even, odd, 0x31));
-  }
+  if (group == 16) ingot_join_zeros_avx2(block, columns / group);
 }
 
 /// Writes tokens [first, end) of a tile from `sums[token][16 rows]`.

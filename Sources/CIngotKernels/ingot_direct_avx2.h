@@ -149,12 +149,8 @@ INGOT_INLINE void ingot_direct_block_avx2(
       x->offsets[__builtin_ctz((unsigned)group) - 4] + first / group * padded + token;
   avx2_activations quads = {
       .a = x->codes + token * stride + 4 * first, .quad_stride = AVX2_QUAD * stride};
-  __m256i exact[AVX2_FEW];
   INGOT_UNROLL
-  for (int t = 0; t < tokens; t++) {
-    sum[t] = _mm256_setzero_ps();
-    exact[t] = _mm256_setzero_si256();
-  }
+  for (int t = 0; t < tokens; t++) sum[t] = _mm256_setzero_ps();
   for (int64_t index = first / group; index < (first + columns) / group; index++) {
     __m256i dots[AVX2_FEW];
     ingot_direct_start_avx2(w, tile, index, half, offsets, kind, dots, tokens);
@@ -162,20 +158,12 @@ INGOT_INLINE void ingot_direct_block_avx2(
     p += ingot_code_bytes(w, group);
     quads.a += 4 * group;
     offsets += padded;
-    if (is_exact) {
-      const __m256i scale = ingot_integer_scales_avx2(tile, index, half);
-      INGOT_UNROLL
-      for (int t = 0; t < tokens; t++)
-        exact[t] = _mm256_add_epi32(exact[t], _mm256_mullo_epi32(dots[t], scale));
-    } else {
-      const __m256 scale = ingot_scales_avx2(w, tile, index, half);
-      INGOT_UNROLL
-      for (int t = 0; t < tokens; t++)
-        sum[t] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(dots[t]), scale, sum[t]);
-    }
+    const __m256 scale = ingot_scales_avx2(w, tile, index, half, is_exact);
+    INGOT_UNROLL
+    for (int t = 0; t < tokens; t++) sum[t] = ingot_join_avx2(dots[t], scale, sum[t], is_exact);
   }
   INGOT_UNROLL
-  for (int t = 0; is_exact && t < tokens; t++) sum[t] = _mm256_cvtepi32_ps(exact[t]);
+  for (int t = 0; t < tokens; t++) sum[t] = ingot_block_sum_avx2(sum[t], is_exact);
 }
 
 /// Eight rows of a tile × `tokens` tokens, from memory to `sums[token][16 rows]`.

@@ -2,7 +2,7 @@
 // stays in the first-level cache while every token meets it. Included below a target attribute.
 
 enum {
-  /// Tiles of a panel, which share what activations are turned into.
+  /// Tiles of a panel, which share the activations in the first-level cache.
   AVX2_PANEL = 4,
   /// Tokens whose sums a thread keeps.
   AVX2_TOKENS = 512
@@ -11,8 +11,6 @@ enum {
 /// What a thread keeps in its scratch memory.
 typedef struct avx2_memory {
   avx2_block blocks[AVX2_PANEL];
-  /// Activations of a quad and a block.
-  int8_t tokens[AVX2_QUAD * 2 * INGOT_BLOCK];
   /// `[tile][token][16 rows]`
   float sums[AVX2_PANEL][AVX2_TOKENS * INGOT_LANES];
 } avx2_memory;
@@ -30,21 +28,18 @@ typedef struct avx2_task {
   int64_t end;
 } avx2_task;
 
-/// The quad of tokens from `t` on, and its activations of a block as `form` wants them.
+/// The quad of tokens from `t` on.
 INGOT_INLINE avx2_tokens ingot_tokens_avx2(
-    const avx2_task *task, int64_t t, int64_t column, int64_t columns, int64_t group,
-    avx2_form form) {
+    const avx2_task *task, int64_t t, int64_t column, int64_t columns, int64_t group) {
   const ingot_activations *const x = task->x;
   const int64_t padded = x->padded_tokens;
   const int32_t *const offsets = x->offsets[__builtin_ctz((unsigned)group) - 4];
   const int8_t *const codes = x->codes + t * x->token_stride + 4 * column;
-  int8_t *const turned = task->memory->tokens;
   // The next quad's lie too far on for the processor to see them coming.
   for (int64_t i = 0; i < 4 * columns; i += 64)
     __builtin_prefetch(codes + AVX2_QUAD * x->token_stride + i, 0, 3);
-  if (form == AVX2_EXACT) ingot_place_wide_avx2(codes, columns, turned);
   return (avx2_tokens){
-      .a = form == AVX2_EXACT ? turned : codes,
+      .a = codes,
       .offsets = offsets + column / group * padded + t,
       .padded_tokens = padded,
       .scales = x->scales + column / INGOT_BLOCK * padded + t};
@@ -60,7 +55,7 @@ INGOT_INLINE void ingot_panel_avx2(
         task->w, ingot_tile(task->w, task->tile + i), column, columns, kind, form, group,
         &memory->blocks[i]);
   for (int64_t t = task->first; t < task->end; t += AVX2_QUAD) {
-    const avx2_tokens quad = ingot_tokens_avx2(task, t, column, columns, group, form);
+    const avx2_tokens quad = ingot_tokens_avx2(task, t, column, columns, group);
     for (int64_t i = 0; i < task->tiles; i++) {
       float *const sums = memory->sums[i] + (t - task->first) * INGOT_LANES;
       if (task->end - t <= 2)
@@ -92,7 +87,7 @@ INGOT_PANELS_AVX2(int6, INGOT_INT6, AVX2_SIX_BITS)
 INGOT_PANELS_AVX2(int4, INGOT_INT4, AVX2_NIBBLES)
 INGOT_PANELS_AVX2(int4z, INGOT_INT4Z, AVX2_NIBBLES)
 INGOT_PANELS_AVX2(cb4, INGOT_CB4, AVX2_SIGNED)
-INGOT_PANEL_AVX2(exact, INGOT_CB4, AVX2_EXACT, 16)
+INGOT_PANEL_AVX2(exact, INGOT_CB4, AVX2_SIGNED, 16)
 
 static avx2_panel ingot_choose_panel_avx2(const ingot_tiled *w) {
   const int size = __builtin_ctz((unsigned)w->group) - 5;
