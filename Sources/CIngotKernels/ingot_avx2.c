@@ -25,8 +25,11 @@ INGOT_INLINE f32x16 ingot_load_half_avx2(const uint16_t *p) {
 #define INGOT_LOAD_HALF(p) ingot_load_half_avx2(p)
 #define INGOT_ACCUMULATORS 4
 #define INGOT_GEMM_VECTORS 1
-#define INGOT_GEMM_TOKENS 4
+#define INGOT_GEMM_TOKENS 6
 #include "ingot_vector.h"
+
+#include "ingot_transpose_avx2.h"
+#define INGOT_TRANSPOSE(in, out, stride) ingot_transpose_avx2(in, out, stride)
 
 #include "ingot_elementwise.h"
 #include "ingot_quantized_input.h"

@@ -2,8 +2,8 @@
 // a panel of f32 that stays in the nearer caches, `[column][rows]`, and blocks of tokens meet
 // it with their sums in registers. Rounding is not part of the contract here.
 //
-// The including file defines INGOT_GEMM_VECTORS (f32x16 of rows), INGOT_GEMM_TOKENS (a multiple of
-// 4) and may define INGOT_TRANSPOSE(in, out, stride), 16 vectors of 16 rows to 16 of columns, and
+// The including file defines INGOT_GEMM_VECTORS (f32x16 of rows), INGOT_GEMM_TOKENS (4, 8, 12,
+// or 6 of 12) and may define INGOT_TRANSPOSE(in, out, stride), 16 vectors of 16 rows to 16 of columns, and
 // INGOT_UNPACK_SIGNED(w, tile, column, count, codes), the signed codes of part of a tile.
 
 enum {
@@ -121,10 +121,10 @@ INGOT_INLINE void INGOT_NAME(tiled_panel)(
   }
 }
 
-/// A panel × `tokens` tokens added to `sums`, `[token][rows]`.
+/// A panel × `tokens` tokens added to `sums`, `[token][rows]`; the first is token `first` of the quad at `x`.
 INGOT_INLINE void INGOT_NAME(gemm_block)(
     const float *panel, int64_t count, const float *x, int64_t quad_stride, float *sums,
-    int tokens) {
+    int first, int tokens) {
   f32x16 sum[INGOT_GEMM_TOKENS * INGOT_GEMM_VECTORS];
   INGOT_UNROLL
   for (int i = 0; i < tokens * INGOT_GEMM_VECTORS; i++) sum[i] = ingot_load(sums + 16 * i);
@@ -137,7 +137,8 @@ INGOT_INLINE void INGOT_NAME(gemm_block)(
     }
     INGOT_UNROLL
     for (int t = 0; t < tokens; t++) {
-      const f32x16 a = ingot_splat(x[t / 4 * quad_stride + 4 * c + t % 4]);
+      const int at = first + t;
+      const f32x16 a = ingot_splat(x[at / 4 * quad_stride + 4 * c + at % 4]);
       INGOT_UNROLL
       for (int v = 0; v < INGOT_GEMM_VECTORS; v++)
         sum[t * INGOT_GEMM_VECTORS + v] =
@@ -158,19 +159,25 @@ static void INGOT_NAME(gemm_tokens)(
     const int64_t left = count - t;
     const float *from = x + t * columns + 4 * column;
     // 16 left: 8 + 8 beats 12 + 4.
-    const int tokens = INGOT_GEMM_TOKENS >= 12 && left > 8 && !(left > 12 && left <= 16) ? 12
+    const int tokens = INGOT_GEMM_TOKENS == 6 ? (left >= 12 ? 12 : 4)
+                       : INGOT_GEMM_TOKENS >= 12 && left > 8 && !(left > 12 && left <= 16) ? 12
                        : INGOT_GEMM_TOKENS >= 8 && left > 4                             ? 8
                                                                                         : 4;
     for (int64_t i = 0; i < live; i++) {
       const float *panel = panels + i * panel_size;
       float *to = sums + i * sums_size + t * INGOT_NAME(gemm_rows);
-      if (INGOT_GEMM_TOKENS >= 12 && tokens == 12)
-        INGOT_NAME(gemm_block)(panel, width, from, quad_stride, to, INGOT_GEMM_TOKENS);
-      else if (INGOT_GEMM_TOKENS >= 8 && tokens == 8)
+      if (INGOT_GEMM_TOKENS == 6 && tokens == 12) {
+        INGOT_NAME(gemm_block)(panel, width, from, quad_stride, to, 0, 6);
         INGOT_NAME(gemm_block)(
-            panel, width, from, quad_stride, to, INGOT_GEMM_TOKENS >= 8 ? 8 : 4);
-      else
-        INGOT_NAME(gemm_block)(panel, width, from, quad_stride, to, 4);
+            panel, width, from + quad_stride, quad_stride, to + 6 * INGOT_NAME(gemm_rows), 2, 6);
+      } else if (INGOT_GEMM_TOKENS >= 12 && tokens == 12) {
+        INGOT_NAME(gemm_block)(panel, width, from, quad_stride, to, 0, INGOT_GEMM_TOKENS);
+      } else if (INGOT_GEMM_TOKENS >= 8 && tokens == 8) {
+        INGOT_NAME(gemm_block)(
+            panel, width, from, quad_stride, to, 0, INGOT_GEMM_TOKENS >= 8 ? 8 : 4);
+      } else {
+        INGOT_NAME(gemm_block)(panel, width, from, quad_stride, to, 0, 4);
+      }
     }
     t += tokens;
   }
