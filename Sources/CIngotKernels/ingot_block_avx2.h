@@ -35,7 +35,7 @@ typedef struct avx2_block {
 typedef struct avx2_tokens {
   /// `[column / 4][token][4]`
   const int8_t *a;
-  /// −128 · Σa of each group, `[group][padded tokens]`.
+  /// −128 · Σa of each group, `[group][padded tokens]`; only for unsigned codes.
   const int32_t *offsets;
   int64_t padded_tokens;
   const float *scales;
@@ -153,10 +153,11 @@ INGOT_INLINE int ingot_is_unsigned_avx2(int32_t kind) {
   return kind == INGOT_INT4 || kind == INGOT_INT4Z || kind == INGOT_INT6;
 }
 
-/// Where the products of a group and a token start: −8 · Σa, −32 · Σa, −z · Σa or what signed codes need.
-INGOT_INLINE __m256i ingot_start_avx2(__m256i zeros, int32_t offset, int32_t kind) {
+/// Where the products of a group and a token start: −8 · Σa, −32 · Σa, −z · Σa or what signed codes need, which
+/// have no offset.
+INGOT_INLINE __m256i ingot_start_avx2(__m256i zeros, const int32_t *offset, int32_t kind) {
   if (!ingot_is_unsigned_avx2(kind)) return zeros;
-  __m256i all = _mm256_set1_epi32(offset);
+  __m256i all = _mm256_set1_epi32(*offset);
   // Not in a general register, from where it would take two more steps to here.
   INGOT_KEEP_AVX2(all);
   if (kind == INGOT_INT4) return _mm256_srai_epi32(all, 4);
@@ -180,6 +181,7 @@ INGOT_INLINE __m256 ingot_block_sum_avx2(__m256 sum, int is_exact) {
 INGOT_INLINE void ingot_groups_avx2(
     const avx2_block *block, const avx2_tokens *x, int64_t columns, int64_t group, int32_t kind,
     avx2_form form, __m256 sum[AVX2_QUAD][2], int tokens) {
+  const int32_t *offsets = x->offsets;
   const int64_t wide = form == AVX2_SIGNED ? 2 : 1;
   const int is_exact = group == 16;
   INGOT_UNROLL
@@ -197,7 +199,8 @@ INGOT_INLINE void ingot_groups_avx2(
         dots[t][k] = is_exact ? _mm256_setzero_si256()
                               : ingot_start_avx2(
                                     _mm256_loadu_si256((const void *)(block->zeros[g] + 8 * k)),
-                                    x->offsets[g * x->padded_tokens + t], kind);
+                                    offsets ? offsets + t : 0, kind);
+    if (offsets) offsets += x->padded_tokens;
     ingot_columns_avx2(
         block->codes + wide * column * INGOT_LANES, x->a + 4 * column, group, form, dots, tokens);
     INGOT_UNROLL

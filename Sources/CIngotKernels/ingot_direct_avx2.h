@@ -28,8 +28,7 @@ INGOT_INLINE void ingot_add_pairs_avx2(
 }
 
 /// 16-bit sums join those of 32 bits.
-INGOT_INLINE void ingot_widen_pairs_avx2(
-    const __m256i *pairs, __m256i *dots, int tokens) {
+INGOT_INLINE void ingot_widen_pairs_avx2(const __m256i *pairs, __m256i *dots, int tokens) {
   INGOT_UNROLL
   for (int t = 0; t < tokens; t++)
     dots[t] = _mm256_add_epi32(dots[t], _mm256_madd_epi16(pairs[t], _mm256_set1_epi16(1)));
@@ -124,7 +123,7 @@ INGOT_INLINE void ingot_direct_group_avx2(
   }
 }
 
-/// Where the products of a group of eight rows start for each token.
+/// Where the products of a group of eight rows start for each token; signed ones have no offsets.
 INGOT_INLINE void ingot_direct_start_avx2(
     const ingot_tiled *w, const uint8_t *tile, int64_t index, int half, const int32_t *offsets,
     int32_t kind, __m256i *dots, int tokens) {
@@ -133,8 +132,7 @@ INGOT_INLINE void ingot_direct_start_avx2(
     zeros = ingot_zeros_avx2(tile + w->zero_offset + 16 * index + 8 * half);
   INGOT_UNROLL
   for (int t = 0; t < tokens; t++)
-    dots[t] = ingot_is_unsigned_avx2(kind) ? ingot_start_avx2(zeros, offsets[t], kind)
-                                           : _mm256_setzero_si256();
+    dots[t] = ingot_start_avx2(zeros, offsets ? offsets + t : 0, kind);
 }
 
 /// One block of one tile's eight rows × `tokens` tokens: float sums of its groups.
@@ -145,8 +143,10 @@ INGOT_INLINE void ingot_direct_block_avx2(
     __m256 *sum, int tokens) {
   const uint8_t *p = tile + w->code_offset + ingot_code_bytes(w, first) + 32 * half;
   const int64_t padded = x->padded_tokens, stride = x->token_stride;
-  const int32_t *offsets =
-      x->offsets[__builtin_ctz((unsigned)group) - 4] + first / group * padded + token;
+  const int32_t *offsets = ingot_is_unsigned_avx2(kind)
+                               ? x->offsets[__builtin_ctz((unsigned)group) - 4]
+                                     + first / group * padded + token
+                               : 0;
   avx2_activations quads = {
       .a = x->codes + token * stride + 4 * first, .quad_stride = AVX2_QUAD * stride};
   INGOT_UNROLL
@@ -157,7 +157,7 @@ INGOT_INLINE void ingot_direct_block_avx2(
     ingot_direct_group_avx2(p, &quads, group, kind, levels, dots, tokens);
     p += ingot_code_bytes(w, group);
     quads.a += 4 * group;
-    offsets += padded;
+    if (offsets) offsets += padded;
     const __m256 scale = ingot_scales_avx2(w, tile, index, half, is_exact);
     INGOT_UNROLL
     for (int t = 0; t < tokens; t++) sum[t] = ingot_join_avx2(dots[t], scale, sum[t], is_exact);

@@ -30,7 +30,8 @@ typedef struct avx2_task {
 
 /// The quad of tokens from `t` on.
 INGOT_INLINE avx2_tokens ingot_tokens_avx2(
-    const avx2_task *task, int64_t t, int64_t column, int64_t columns, int64_t group) {
+    const avx2_task *task, int64_t t, int64_t column, int64_t columns, int32_t kind,
+    int64_t group) {
   const ingot_activations *const x = task->x;
   const int64_t padded = x->padded_tokens;
   const int32_t *const offsets = x->offsets[__builtin_ctz((unsigned)group) - 4];
@@ -40,7 +41,7 @@ INGOT_INLINE avx2_tokens ingot_tokens_avx2(
     __builtin_prefetch(codes + AVX2_QUAD * x->token_stride + i, 0, 3);
   return (avx2_tokens){
       .a = codes,
-      .offsets = offsets + column / group * padded + t,
+      .offsets = ingot_is_unsigned_avx2(kind) ? offsets + column / group * padded + t : 0,
       .padded_tokens = padded,
       .scales = x->scales + column / INGOT_BLOCK * padded + t};
 }
@@ -55,7 +56,7 @@ INGOT_INLINE void ingot_panel_avx2(
         task->w, ingot_tile(task->w, task->tile + i), column, columns, kind, form, group,
         &memory->blocks[i]);
   for (int64_t t = task->first; t < task->end; t += AVX2_QUAD) {
-    const avx2_tokens quad = ingot_tokens_avx2(task, t, column, columns, group);
+    const avx2_tokens quad = ingot_tokens_avx2(task, t, column, columns, kind, group);
     for (int64_t i = 0; i < task->tiles; i++) {
       float *const sums = memory->sums[i] + (t - task->first) * INGOT_LANES;
       if (task->end - t <= 2)

@@ -83,7 +83,8 @@ static void check_product_of(
   a.codes = aligned(a.padded_tokens * a.token_stride);
   a.scales = aligned((columns + 127) / 128 * a.padded_tokens * 4);
   for (int i = 0; i < 4; i++)
-    a.offsets[i] = aligned((columns + (16 << i) - 1) / (16 << i) * a.padded_tokens * 4);
+    if (16 << i == w.group)
+      a.offsets[i] = aligned((columns + (16 << i) - 1) / (16 << i) * a.padded_tokens * 4);
   k->quantize(x, (ingot_region){0, a.padded_tokens, 0, columns}, &a);
   float *out = aligned(tokens * rows * 4);
   void *scratch = aligned(INGOT_MULTIPLY_SCRATCH);
