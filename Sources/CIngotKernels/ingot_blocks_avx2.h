@@ -100,7 +100,7 @@ INGOT_INLINE void ingot_place_signed_group_avx2(
         (void *)(sums + 8 * k), _mm256_madd_epi16(all[k], _mm256_set1_epi16(1)));
 }
 
-/// Fetches what a panel of the tiles behind these will want: the same columns a few tiles further on.
+/// Fetches what a panel behind the next one wants of a tile: beyond the tile's end, part of the next.
 INGOT_INLINE void ingot_fetch_block_avx2(const uint8_t *from, int64_t bytes) {
   for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(from + i, 0, 2);
 }

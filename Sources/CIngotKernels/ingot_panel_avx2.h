@@ -69,7 +69,7 @@ INGOT_INLINE void ingot_panel_avx2(
 
 typedef void (*avx2_panel)(const avx2_task *task, int64_t column, int64_t columns);
 
-// The compiler knows group sizes, which saves a tenth.
+// The compiler knows group sizes, which saves up to a twentieth.
 #define INGOT_PANEL_AVX2(name, kind, form, group)                                             \
   static void ingot_panel_##name##_avx2(                                                      \
       const avx2_task *task, int64_t column, int64_t columns) {                               \
