@@ -137,9 +137,8 @@ INGOT_INLINE void ingot_direct_start_avx2(
 
 /// One block of one tile's eight rows × `tokens` tokens: float sums of its groups.
 INGOT_INLINE void ingot_direct_block_avx2(
-    const ingot_tiled *w, const uint8_t *tile, int half, const ingot_activations *x,
-    int64_t token, int64_t first,
-    int64_t columns, int64_t group, int32_t kind, int is_exact, __m256i levels,
+    const ingot_tiled *w, const uint8_t *tile, int half, const ingot_activations *x, int64_t token,
+    int64_t first, int64_t columns, int64_t group, int32_t kind, int is_exact, __m256i levels,
     __m256 *sum, int tokens) {
   const uint8_t *p = tile + w->code_offset + ingot_code_bytes(w, first) + 32 * half;
   const int64_t padded = x->padded_tokens, stride = x->token_stride;

@@ -158,18 +158,21 @@ static void INGOT_NAME(gemm_tokens)(
   for (int64_t t = 0; t < count;) {
     const int64_t left = count - t;
     const float *from = x + t * columns + 4 * column;
+    int tokens = 4;
     // 16 left: 8 + 8 beats 12 + 4.
-    const int tokens = INGOT_GEMM_TOKENS == 6 ? (left >= 12 ? 12 : 4)
-                       : INGOT_GEMM_TOKENS >= 12 && left > 8 && !(left > 12 && left <= 16) ? 12
-                       : INGOT_GEMM_TOKENS >= 8 && left > 4                             ? 8
-                                                                                        : 4;
+    if (INGOT_GEMM_TOKENS == 6 && left >= 12) tokens = 12;
+    else if (INGOT_GEMM_TOKENS >= 12 && left > 8 && !(left > 12 && left <= 16)) tokens = 12;
+    else if (INGOT_GEMM_TOKENS >= 8 && left > 4) tokens = 8;
     for (int64_t i = 0; i < live; i++) {
       const float *panel = panels + i * panel_size;
       float *to = sums + i * sums_size + t * INGOT_NAME(gemm_rows);
       if (INGOT_GEMM_TOKENS == 6 && tokens == 12) {
-        INGOT_NAME(gemm_block)(panel, width, from, quad_stride, to, 0, 6);
+        // Two halves: the second begins inside a quad.
+        enum { HALF = INGOT_GEMM_TOKENS == 6 ? 6 : 4 };
+        INGOT_NAME(gemm_block)(panel, width, from, quad_stride, to, 0, HALF);
         INGOT_NAME(gemm_block)(
-            panel, width, from + quad_stride, quad_stride, to + 6 * INGOT_NAME(gemm_rows), 2, 6);
+            panel, width, from + quad_stride, quad_stride, to + HALF * INGOT_NAME(gemm_rows), 2,
+            HALF);
       } else if (INGOT_GEMM_TOKENS >= 12 && tokens == 12) {
         INGOT_NAME(gemm_block)(panel, width, from, quad_stride, to, 0, INGOT_GEMM_TOKENS);
       } else if (INGOT_GEMM_TOKENS >= 8 && tokens == 8) {
