@@ -35,6 +35,7 @@ INGOT_INLINE f32x16 ingot_load_half_avx2(const uint16_t *p) {
 #include "ingot_quantized_input.h"
 #include "ingot_attention.h"
 #include "ingot_dense.h"
+#include "ingot_dots_avx2.h"
 #include "ingot_gemm.h"
 
 #include "ingot_block_avx2.h"
@@ -107,7 +108,8 @@ const ingot_kernels ingot_kernels_avx2 = {
     .quantize = ingot_quantize_f32_s8_avx2,
     .multiply_tiled = ingot_multiply_tiled_avx2,
     .packed_tokens = 32,
-    .multiply_dense = ingot_multiply_dense_dots_avx2,
+    .packed_tokens_f32 = 24,
+    .multiply_dense = ingot_multiply_dots_avx2,
     .pack = ingot_pack_f32_avx2,
     .multiply_dense_packed = ingot_multiply_dense_packed_avx2,
     .multiply_dequantized = ingot_multiply_dequantized_avx2,

@@ -104,6 +104,7 @@ const ingot_kernels ingot_kernels_avx512vnni = {
     .quantize = ingot_quantize_avx512vnni,
     .multiply_tiled = ingot_multiply_tiled_avx512vnni,
     .packed_tokens = 128,
+    .packed_tokens_f32 = 64,
     .multiply_dense = ingot_multiply_dense_dots_avx512vnni,
     .pack = ingot_pack_f32_avx512vnni,
     .multiply_dense_packed = ingot_multiply_dense_packed_avx512vnni,

@@ -148,6 +148,7 @@ const ingot_kernels ingot_kernels_neon = {
     .quantize = ingot_quantize_f32_s8_neon,
     .multiply_tiled = ingot_multiply_tiled_neon,
     .packed_tokens = 32,
+    .packed_tokens_f32 = 64,
     .multiply_dense = ingot_multiply_dense_dots_neon,
     .pack = ingot_pack_f32_neon,
     .multiply_dense_packed = ingot_multiply_dense_packed_neon,

@@ -195,6 +195,7 @@ const ingot_kernels ingot_kernels_scalar = {
     .quantize = ingot_quantize_f32_s8_scalar,
     .multiply_tiled = ingot_multiply_tiled_scalar,
     .packed_tokens = 32,
+    .packed_tokens_f32 = 64,
     .multiply_dense = ingot_multiply_dense_dots_scalar,
     .pack = ingot_pack_f32_scalar,
     .multiply_dense_packed = ingot_multiply_dense_packed_scalar,

@@ -165,7 +165,7 @@ extension ComputeEngine {
 
   /// From here on turning weights into panels of f32 costs less than it saves.
   private func packedTokens(_ type: ElementType) -> Int {
-    type == .float32 ? 64 : Int(functions.packed_tokens)
+    Int(type == .float32 ? functions.packed_tokens_f32 : functions.packed_tokens)
   }
 
   /// From here on a matrix unit for bf16 is faster.

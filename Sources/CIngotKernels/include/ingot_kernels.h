@@ -145,8 +145,9 @@ typedef struct ingot_kernels {
 
   // Float products. Their rounding may differ between tables.
 
-  /// For fewer tokens than this, weights of 16 bits are multiplied faster by `multiply_dense`.
+  /// For fewer tokens than this, weights of 16 bits are multiplied faster by `multiply_dense`, and of 32 bits.
   int64_t packed_tokens;
+  int64_t packed_tokens_f32;
   /// Rows [first, end) of row-major weights with few tokens of row-major f32 `x`:
   /// `out[token * rows + row]`.
   void (*multiply_dense)(
