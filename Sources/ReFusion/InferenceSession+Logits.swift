@@ -76,6 +76,7 @@ extension InferenceSession {
   /// Final norm and head of the rows in `buffers.selected`.
   private func project(_ rows: Int) -> UnsafePointer<Float> {
     workProbe?(.logits(rows: rows))
+    heldLogSumExps = []
     let began = ContinuousClock.now
     defer { arithmeticTime += ContinuousClock.now - began }
     let shape = model.configuration
@@ -111,7 +112,18 @@ extension InferenceSession {
             argmaxProbability: exponential(summary.maximum - summary.logSumExp),
             probability: exponential(logProbability), logProbability: logProbability))
       }
+      if count == indices.count { heldLogSumExps = summaries.map(\.logSumExp) }
     }
     return scores
+  }
+
+  /// The probability of another token at an input of the last `score`.
+  ///
+  /// - Parameter ordinal: which of its `indices`.
+  /// - Returns: nil when the logits are not there any more, as other ones took their place.
+  package func scoredProbability(at ordinal: Int, of token: Int32) -> Float? {
+    guard heldLogSumExps.indices.contains(ordinal) else { return nil }
+    let logits = buffers.logits.base + ordinal * model.configuration.vocabularySize
+    return exponential(logits[Int(token)] - heldLogSumExps[ordinal])
   }
 }

@@ -23,6 +23,8 @@ public final class InferenceSession {
   /// Sees what each step costs, for benchmarks; nil in normal use.
   package var workProbe: ((_ work: SessionWork) -> Void)?
 
+  /// Of the rows of logits that the last `score` left in the buffer, if no other logits replaced them.
+  var heldLogSumExps: [Float] = []
   let rope: RopeTable
   let buffers = WorkingBuffers()
 

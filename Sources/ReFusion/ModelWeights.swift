@@ -18,6 +18,8 @@ struct LayerWeights: Sendable {
   let up: WeightMatrix
   let down: WeightMatrix
 
+  var matrices: [WeightMatrix] { [query, key, value, output, gate, up, down] }
+
   init(layer: Int, from source: some WeightSource) throws(IngotError) {
     func matrix(_ suffix: String) throws(IngotError) -> WeightMatrix {
       try source.matrix(named: ModelConfiguration.layerTensor(layer, suffix))

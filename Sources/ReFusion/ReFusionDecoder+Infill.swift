@@ -1,75 +1,14 @@
 internal import Kernels
 
-/// Steps D and E while they run: one row per chosen slot.
-private struct InfillRows {
-  var tokens: [[Int32]]
-  var tags: [[Bool]]
-  var starts: [Int32]
-  /// a: tokens of every row whose keys and values its cache region holds.
-  var offset = 0
-  /// The first row that holds an accepted EOS.
-  var endRow: Int?
-  var iterations = 0
-  /// Tokens beyond the accepted ones that the next iteration looks at, at first.
-  var reach = InfillRows.leastReach
-  /// Proposals for the next iteration that are there already, one set a row at most.
-  var guesses: [InfillGuess?] = []
-
-  /// With the last accepted token this makes four. More are seldom accepted at once, and where they are,
-  /// the next iteration looks further at first.
-  static let leastReach = 3
-
-  var isComplete: Bool { tags.allSatisfy { $0.allSatisfy { $0 } } }
-
-  /// Accepted tokens of a row.
-  func accepted(_ row: Int) -> Int { tags[row].prefix { $0 }.count }
-
-  /// Accepted tokens of the row that has most, of those that are not complete.
-  var longest: Int { tags.indices.map(accepted).filter { $0 < tags[0].count }.max() ?? 0 }
-
-  /// Takes the proposals of a row before `end` from its guess; false when it has none for them.
-  mutating func takeGuess(_ row: Int, before end: Int) -> Bool {
-    let first = accepted(row)
-    guard first < end else { return true }
-    guard row < guesses.count, let guess = guesses[row], guess.first == first,
-      first + guess.tokens.count >= end
-    else { return false }
-    tokens[row].replaceSubrange(first..<end, with: guess.tokens.prefix(end - first))
-    return true
-  }
-
-  /// Whether every row that is not complete has a token that was not accepted before `end`, so that
-  /// what comes after it does not matter.
-  func isDecided(by accepted: [[Bool]], before end: Int) -> Bool {
-    zip(tags, accepted).allSatisfy { before, now in
-      before.allSatisfy { $0 } || !now[..<end].allSatisfy { $0 }
-    }
-  }
-}
-
-/// What MASKs propose for a row if its present iteration gains one token, asked in the same forward that
-/// finds out: four iterations in five gain just one (trained checkpoint, τt = 0.4), and a forward of a few
-/// tokens costs as much as one of a few more.
-private struct InfillGuess {
-  /// The row's accepted tokens then.
-  var first: Int
-  /// From there on.
-  var tokens: [Int32]
-}
-
-/// A MASK of a guess in the forward that verifies a row.
-private struct GuessedToken {
-  var row: Int
-  var column: Int
-  /// Tokens of the row that it sees: the accepted ones and the next.
-  var seen: Int
-}
-
 extension ReFusionDecoder {
   /// Steps D and E: the first chosen slot did not pass, so every chosen slot is completed on its
   /// own, all rows in one block-diagonal forward over the shared cache, and committed in place.
   mutating func infill(_ plan: SlotPlan, _ check: DraftCheck) {
-    var rows = InfillRows(tokens: plan.drafts, tags: check.tags, starts: plan.starts)
+    var rows = InfillRows(
+      tokens: plan.drafts, tags: check.tags, starts: plan.starts,
+      fed: Array(repeating: 0, count: plan.chosen.count))
+    // Step B left the first slot's tokens in its row, and they saw nothing else. Others saw the slots before.
+    rows.fed[0] = settings.slotSize
     while !rows.isComplete {
       iterate(&rows)
       rows.iterations += 1
@@ -87,103 +26,158 @@ extension ReFusionDecoder {
   /// in each row among the next few is the same as one on whole rows.
   private mutating func iterate(_ rows: inout InfillRows) {
     let size = settings.slotSize
-    // Somebody who watches sees whole rows, as the official code computes them.
-    var reach = observer.seesWholeRows ? size : rows.reach
     let longest = rows.longest
+    // Somebody who watches sees whole rows, as the official code computes them.
+    var end = observer.seesWholeRows ? size : min(longest + rows.reach, size)
+    // Fewer tokens that are proposed already are better than more that are not.
+    if let foreseen = rows.foreseenEnd, foreseen > longest + 1 || foreseen == size {
+      end = min(end, foreseen)
+    }
     var isRepeated = false
     while true {
-      let end = min(longest + reach, size)
       proposeUntagged(&rows, before: end, isRepeated: isRepeated)
-      let probabilities = verifyRows(&rows, before: end, isRepeated: isRepeated)
+      let probabilities =
+        foreseenProbabilities(rows, before: end, isRepeated: isRepeated)
+        ?? verifyRows(&rows, before: end, isRepeated: isRepeated)
       let accepted = acceptedTags(rows, probabilities, before: end)
       if end == size || rows.isDecided(by: accepted, before: end) {
         accept(&rows, accepted, probabilities)
         break
       }
-      reach *= 2
+      end = min(longest + 2 * max(end - longest, rows.reach), size)
       isRepeated = true
     }
     rows.reach = max(InfillRows.leastReach, 2 * (rows.longest - longest))
   }
 
-  /// D.1: forward accepted tokens and MASKs from the offset; MASKs take their argmax. Rows whose proposals
+  /// The first token of a row that a forward takes: the one behind those whose keys and values are there. The
+  /// official code feeds the last of these again, for logits that judge a token which is accepted anyway.
+  private func first(_ rows: InfillRows, _ row: Int) -> Int {
+    observer.seesWholeRows ? rows.offset : rows.held(row)
+  }
+
+  /// D.1: forward MASKs behind the accepted tokens; they take their argmax. Rows whose proposals
   /// are there already have no part in it, and where all are, the call is counted and not made.
   private func proposeUntagged(_ rows: inout InfillRows, before end: Int, isRepeated: Bool) {
-    let offset = rows.offset
-    let width = end - offset
     let asked = rows.tags.indices.filter {
       observer.seesWholeRows || !rows.takeGuess($0, before: end)
     }
     guard !asked.isEmpty else { return session.countForward(isRepeated: isRepeated) }
     let inputs = asked.map { row in
-      (offset..<end).map { rows.tags[row][$0] ? rows.tokens[row][$0] : maskToken }
+      (first(rows, row)..<end).map { rows.tags[row][$0] ? rows.tokens[row][$0] : maskToken }
     }
     forward(rows, asked, inputs, before: end, isRepeated: isRepeated)
-    var places: [(ordinal: Int, column: Int)] = []
-    for (ordinal, row) in asked.enumerated() {
-      for column in offset..<end where !rows.tags[row][column] { places.append((ordinal, column)) }
+    var places: [(row: Int, column: Int, input: Int)] = []
+    var start = 0
+    for (row, input) in zip(asked, inputs) {
+      for (index, column) in (first(rows, row)..<end).enumerated() where !rows.tags[row][column] {
+        places.append((row, column, start + index))
+      }
+      start += input.count
     }
-    let scores = session.score(at: places.map { $0.ordinal * width + $0.column - offset })
+    for row in asked { rows.fed[row] = rows.accepted(row) }
+    let scores = session.score(at: places.map(\.input))
     for (place, score) in zip(places, scores) {
-      rows.tokens[asked[place.ordinal]][place.column] = score.argmax
+      rows.tokens[place.row][place.column] = score.argmax
     }
+    rows.foresight = nil
   }
 
-  /// D.2: forward the completed rows from the offset, and MASKs that guess at what follows.
+  /// D.2 where the last forward has told its outcome: it verified the same tokens up to one that is not
+  /// accepted now, and proposed what follows. The call is counted and not made.
   ///
-  /// - Returns: per row, the probability of each token after the one at the offset, read one token
-  ///   earlier.
+  /// - Returns: as `verifyRows`; nil when not all is known.
+  private func foreseenProbabilities(
+    _ rows: InfillRows, before end: Int, isRepeated: Bool
+  ) -> [[Float]]? {
+    guard let foresight = rows.foresight else { return nil }
+    var found = rows.tokens.map { _ in [Float](repeating: 0, count: end) }
+    for row in rows.open {
+      // The first token that was not accepted yet passes unseen.
+      var column = rows.accepted(row) + 1
+      while true {
+        guard column < end,
+          let judge = foresight.judge(of: column, in: row, of: rows.tokens[row]),
+          let probability = session.scoredProbability(at: judge, of: rows.tokens[row][column])
+        else { return nil }
+        found[row][column] = probability
+        if probability <= settings.tokenThreshold { break }
+        column += 1
+      }
+      guard foresight.guesses[row][column] != nil else { return nil }
+    }
+    session.countForward(isRepeated: isRepeated)
+    return found
+  }
+
+  /// D.2: forward the completed rows, and MASKs that guess at what follows.
+  ///
+  /// - Returns: per row, the probability of the token at each column before `end`, read one token earlier;
+  ///   zeros at columns up to the first that was forwarded, which pass unseen.
   private func verifyRows(
     _ rows: inout InfillRows, before end: Int, isRepeated: Bool
   ) -> [[Float]] {
-    let width = end - rows.offset
-    let count = rows.tokens.count
-    let guessed = guessedTokens(rows)
+    let guessed = guessedTokens(rows, before: end)
+    let inputs = rows.tokens.indices.map { Array(rows.tokens[$0][min(first(rows, $0), end)..<end]) }
     forward(
-      rows, Array(rows.tokens.indices), rows.tokens.map { Array($0[rows.offset..<end]) },
-      guessed: guessed, before: end, isRepeated: isRepeated)
+      rows, Array(inputs.indices), inputs, guessed: guessed, before: end, isRepeated: isRepeated)
     var asked: [Int] = []
     var targets: [Int32] = []
-    for (row, tokens) in rows.tokens.enumerated() {
-      for column in 1..<max(width, 1) {
-        asked.append(row * width + column - 1)
-        targets.append(tokens[rows.offset + column])
-      }
+    var scored: [(columns: Range<Int>, first: Int)] = []
+    var start = 0
+    for (row, input) in inputs.enumerated() {
+      let columns = end - input.count..<end
+      // The last one judges nothing now.
+      let judges = columns.dropLast(observer.seesWholeRows || input.count > 2 ? 1 : 0)
+      scored.append((judges, asked.count))
+      asked += judges.map { start + $0 - columns.lowerBound }
+      targets += judges.map { $0 + 1 < end ? rows.tokens[row][$0 + 1] : maskToken }
+      start += input.count
     }
     // What is asked of a MASK is its argmax, whatever its target.
-    asked += guessed.indices.map { count * width + $0 }
+    asked += guessed.indices.map { start + $0 }
     targets += guessed.map { _ in maskToken }
     let scores = session.score(at: asked, targets: targets)
-    rows.guesses = Array(repeating: nil, count: count)
+    var guesses = [[Int: [Int32]]](repeating: [:], count: inputs.count)
     for (place, score) in zip(guessed, scores.suffix(guessed.count)) {
-      let known = rows.guesses[place.row]?.tokens ?? []
-      rows.guesses[place.row] = InfillGuess(first: place.seen, tokens: known + [score.argmax])
+      guesses[place.row][place.seen, default: []].append(score.argmax)
     }
-    return rows.tokens.indices.map { row in
-      scores[(row * (width - 1))..<((row + 1) * (width - 1))].map(\.probability)
+    rows.fed = rows.fed.map { _ in end }
+    rows.foresight = InfillForesight(guesses: guesses, tokens: rows.tokens, scored: scored)
+    return scored.map { columns, first in
+      var probabilities = [Float](repeating: 0, count: end)
+      for column in columns where column + 1 < end {
+        probabilities[column + 1] = scores[first + column - columns.lowerBound].probability
+      }
+      return probabilities
     }
   }
 
-  /// The MASKs that the next iteration would forward first if every row gains one token now.
-  private func guessedTokens(_ rows: InfillRows) -> [GuessedToken] {
+  /// The MASKs that the next iterations would forward first, by what each row gains now: one token, or two
+  /// where few rows leave room for it.
+  private func guessedTokens(_ rows: InfillRows, before end: Int) -> [GuessedToken] {
     guard !observer.seesWholeRows else { return [] }
-    let size = settings.slotSize
-    let end = min(rows.longest + 1 + InfillRows.leastReach, size)
-    return rows.tokens.indices.flatMap { row -> [GuessedToken] in
-      let next = rows.accepted(row)
-      // A row that an EOS ends needs no proposals.
-      guard next + 1 < end, rows.tokens[row][next] != endToken else { return [] }
-      return (next + 1..<end).map { GuessedToken(row: row, column: $0, seen: next + 1) }
+    let open = rows.open
+    let last = min(rows.longest + 1 + InfillRows.leastReach, settings.slotSize)
+    return (1...(open.count <= 2 ? guessedGains : 1)).flatMap { gain in
+      open.flatMap { row -> [GuessedToken] in
+        let accepted = rows.accepted(row)
+        let seen = accepted + gain
+        // A row that an EOS ends needs no proposals.
+        guard seen < last, seen <= end, !rows.tokens[row][accepted..<seen].contains(endToken)
+        else { return [] }
+        return (seen..<last).map { GuessedToken(row: row, column: $0, seen: seen, gain: gain) }
+      }
     }
   }
 
-  /// Forwards tokens of some rows from the offset, and MASKs behind what their rows have.
+  /// Forwards tokens of some rows, and MASKs behind what their rows have.
   ///
   /// - Parameters:
   ///   - asked: the rows.
-  ///   - inputs: tokens of each, up to column `end`, as far as any row's reach.
-  ///   - guessed: their keys and values go behind all rows', a multiple of 16 entries from their own
-  ///     places: attention sums entries by their place among 16, so guesses have the bits of what they
+  ///   - inputs: tokens of each, from the first that is not held up to column `end`.
+  ///   - guessed: their keys and values go behind all rows', those of each gain behind the one before, a
+  ///     multiple of 16 entries from their own places: attention sums entries by their place among 16, so guesses have the bits of what they
   ///     stand for.
   private func forward(
     _ rows: InfillRows, _ asked: [Int], _ inputs: [[Int32]], guessed: [GuessedToken] = [],
@@ -192,18 +186,20 @@ extension ReFusionDecoder {
     let size = settings.slotSize
     let cacheLength = committed.count
     let places = zip(asked, inputs).map { row, input in
-      Array(slotPositions(rows.starts[row]).dropFirst(rows.offset).prefix(input.count))
+      Array(slotPositions(rows.starts[row]).dropFirst(first(rows, row)).prefix(input.count))
     }
     var batch = ForwardBatch()
     for (row, (tokens, positions)) in zip(asked, zip(inputs, places)) {
       batch.append(
         row: tokens, positions: positions, cacheLength: cacheLength,
-        region: cacheLength + row * size, offset: rows.offset)
+        region: cacheLength + row * size, offset: first(rows, row))
     }
-    let first = guessed.map(\.column).min() ?? 0
-    let shift = ((rows.tokens.count - 1) * size + end - first + 15) / 16 * 16
+    let columns = guessed.map(\.column)
+    let width = max(end, (columns.max() ?? 0) + 1) - (columns.min() ?? 0)
+    let distance = ((rows.tokens.count - 1) * size + width + 15) / 16 * 16
     for guess in guessed {
       let region = cacheLength + guess.row * size
+      let shift = distance * guess.gain
       batch.append(
         token: maskToken, position: rows.starts[guess.row] + Int32(guess.column),
         destination: region + shift + guess.column, prefixEnd: cacheLength, start: region,
@@ -224,7 +220,7 @@ extension ReFusionDecoder {
       // every row gains at least one token.
       let passes = (offset..<end).map { column in
         column == offset || before[column - 1]
-          || probabilities[row][column - offset - 1] > settings.tokenThreshold
+          || probabilities[row][column] > settings.tokenThreshold
       }
       return Array(before[..<offset]) + Self.cumulativeAnd(passes + Array(before[end...]))
     }
@@ -240,6 +236,8 @@ extension ReFusionDecoder {
       rows.tokens.removeSubrange((end + 1)...)
       rows.tags.removeSubrange((end + 1)...)
       rows.starts.removeSubrange((end + 1)...)
+      rows.fed.removeSubrange((end + 1)...)
+      rows.foresight = nil
       rows.tags[end] = rows.tags[end].map { _ in true }
       rows.endRow = end
       reachedEnd = true
@@ -249,7 +247,8 @@ extension ReFusionDecoder {
     rows.offset += rows.isComplete ? shortest : shortest - 1
     observer.decision?(
       .infill(
-        offset: offset, tokens: rows.tokens, probabilities: probabilities,
+        offset: offset, tokens: rows.tokens,
+        probabilities: probabilities.map { Array($0.dropFirst(offset + 1)) },
         accepted: rows.tags.map { $0.filter { $0 }.count }, endsWithEOS: rows.endRow != nil))
   }
 

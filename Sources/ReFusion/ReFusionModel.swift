@@ -14,6 +14,11 @@ public final class ReFusionModel: Sendable {
   let finalNorm: [Float]
   let head: WeightMatrix
 
+  /// Bytes of weights that a forward with logits reads.
+  var weightBytes: Int {
+    layers.flatMap(\.matrices).reduce(head.byteCount) { $0 + $1.byteCount }
+  }
+
   /// Binds every tensor of the model.
   ///
   /// - Throws: what the source throws for a tensor that is missing or has another shape.
