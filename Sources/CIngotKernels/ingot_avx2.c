@@ -107,6 +107,7 @@ const ingot_kernels ingot_kernels_avx2 = {
     .activation_order = ingot_activation_order_avx2,
     .quantize = ingot_quantize_f32_s8_avx2,
     .multiply_tiled = ingot_multiply_tiled_avx2,
+    .shared_tokens = 4,
     .packed_tokens = 32,
     .packed_tokens_f32 = 24,
     .multiply_dense = ingot_multiply_dots_avx2,

@@ -103,6 +103,7 @@ const ingot_kernels ingot_kernels_avx512vnni = {
     .activation_order = ingot_activation_order_avx512vnni,
     .quantize = ingot_quantize_avx512vnni,
     .multiply_tiled = ingot_multiply_tiled_avx512vnni,
+    .shared_tokens = 8,
     .packed_tokens = 128,
     .packed_tokens_f32 = 64,
     .multiply_dense = ingot_multiply_dense_dots_avx512vnni,

@@ -147,6 +147,7 @@ const ingot_kernels ingot_kernels_neon = {
     .activation_order = ingot_activation_order_neon,
     .quantize = ingot_quantize_f32_s8_neon,
     .multiply_tiled = ingot_multiply_tiled_neon,
+    .shared_tokens = 8,
     .packed_tokens = 32,
     .packed_tokens_f32 = 64,
     .multiply_dense = ingot_multiply_dense_dots_neon,

@@ -194,6 +194,7 @@ const ingot_kernels ingot_kernels_scalar = {
     .activation_order = ingot_activation_order_scalar,
     .quantize = ingot_quantize_f32_s8_scalar,
     .multiply_tiled = ingot_multiply_tiled_scalar,
+    .shared_tokens = 1,
     .packed_tokens = 32,
     .packed_tokens_f32 = 64,
     .multiply_dense = ingot_multiply_dense_dots_scalar,

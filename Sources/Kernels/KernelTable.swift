@@ -19,6 +19,9 @@ package struct KernelTable: Sendable {
   /// `scalar`, `avx2`, `avx512vnni`, `amx`, `neon` or `i8mm`.
   package var name: String { String(cString: pointer.pointee.name) }
 
+  /// Tokens that meet quantized weights from memory in little more time than one does.
+  package var sharedTokens: Int { Int(functions.shared_tokens) }
+
   /// What this machine can run, best first; the last one is `scalar`, the definition.
   package static let available: [KernelTable] = {
     var tables: [KernelTable] = []

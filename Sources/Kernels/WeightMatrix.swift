@@ -73,6 +73,11 @@ package struct WeightMatrix: Sendable {
     UnsafeRawBufferPointer(start: base, count: byteCount)
   }
 
+  /// Whether they are quantized.
+  package var isTiled: Bool {
+    if case .tiled = storage { true } else { false }
+  }
+
   /// Bytes of the weights as stored.
   package var byteCount: Int {
     switch storage {

@@ -10,13 +10,11 @@ struct InfillRows {
   /// The first row that holds an accepted EOS.
   var endRow: Int?
   var iterations = 0
-  /// Tokens beyond the accepted ones that the next iteration looks at, at first.
-  var reach = InfillRows.leastReach
+  /// Tokens beyond the accepted ones that the next iteration looks at, at first: as many as are seldom accepted at
+  /// once, and more where more were.
+  var reach: Int
   /// What the last forward that verified these rows tells about iterations to come.
   var foresight: InfillForesight?
-
-  /// More are seldom accepted at once, and where they are, the next iteration looks further at first.
-  static let leastReach = 3
 
   var isComplete: Bool { tags.allSatisfy { $0.allSatisfy { $0 } } }
 

@@ -6,7 +6,7 @@ extension ReFusionDecoder {
   mutating func infill(_ plan: SlotPlan, _ check: DraftCheck) {
     var rows = InfillRows(
       tokens: plan.drafts, tags: check.tags, starts: plan.starts,
-      fed: Array(repeating: 0, count: plan.chosen.count))
+      fed: Array(repeating: 0, count: plan.chosen.count), reach: lookahead.reach)
     // Step B left the first slot's tokens in its row, and they saw nothing else. Others saw the slots before.
     rows.fed[0] = settings.slotSize
     while !rows.isComplete {
@@ -47,7 +47,7 @@ extension ReFusionDecoder {
       end = min(longest + 2 * max(end - longest, rows.reach), size)
       isRepeated = true
     }
-    rows.reach = max(InfillRows.leastReach, 2 * (rows.longest - longest))
+    rows.reach = max(lookahead.reach, 2 * (rows.longest - longest))
   }
 
   /// The first token of a row that a forward takes: the one behind those whose keys and values are there. The
@@ -127,8 +127,9 @@ extension ReFusionDecoder {
     var start = 0
     for (row, input) in inputs.enumerated() {
       let columns = end - input.count..<end
-      // The last one judges nothing now.
-      let judges = columns.dropLast(observer.seesWholeRows || input.count > 2 ? 1 : 0)
+      // The last one judges nothing now; but where the next iteration may be foretold, the second one is asked.
+      let isAsked = lookahead.gains > 1 && input.count <= 2 && !observer.seesWholeRows
+      let judges = columns.dropLast(isAsked ? 0 : 1)
       scored.append((judges, asked.count))
       asked += judges.map { start + $0 - columns.lowerBound }
       targets += judges.map { $0 + 1 < end ? rows.tokens[row][$0 + 1] : maskToken }
@@ -158,8 +159,8 @@ extension ReFusionDecoder {
   private func guessedTokens(_ rows: InfillRows, before end: Int) -> [GuessedToken] {
     guard !observer.seesWholeRows else { return [] }
     let open = rows.open
-    let last = min(rows.longest + 1 + InfillRows.leastReach, settings.slotSize)
-    return (1...(open.count <= 2 ? guessedGains : 1)).flatMap { gain in
+    let last = min(rows.longest + 1 + lookahead.reach, settings.slotSize)
+    return (1...(open.count <= 2 ? lookahead.gains : 1)).flatMap { gain in
       open.flatMap { row -> [GuessedToken] in
         let accepted = rows.accepted(row)
         let seen = accepted + gain

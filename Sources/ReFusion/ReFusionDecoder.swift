@@ -21,10 +21,7 @@ package struct ReFusionDecoder {
   var undecided: [Int32] = []
   var reachedEnd = false
   var noise: GumbelNoise
-  /// Gains of a row, from one token on, for which the forward that finds out which it is asks what comes next.
-  /// With two, one row takes eight tokens a forward instead of six, and a fifth fewer forwards (trained
-  /// checkpoint, τt = 0.4).
-  package var guessedGains: Int
+  package var lookahead: InfillLookahead
   /// Per round, for the published tokens-per-forward figure.
   var roundTokensPerForward: [Double] = []
 
@@ -50,12 +47,8 @@ package struct ReFusionDecoder {
     maskToken = Int32(mask)
     endToken = Int32(end)
     noise = GumbelNoise(seed: settings.seed)
-    guessedGains = session.model.weightBytes > Self.nearWeightBytes ? 2 : 1
+    lookahead = InfillLookahead(session.model, on: session.engine.kernels)
   }
-
-  /// Weights up to here may lie in a processor's caches: each token more then costs its share of a forward's
-  /// time. What comes from memory is there for up to eight tokens in little more time than for one.
-  private static let nearWeightBytes = 64 << 20
 
   /// Decodes one prompt.
   ///

@@ -19,6 +19,12 @@ public final class ReFusionModel: Sendable {
     layers.flatMap(\.matrices).reduce(head.byteCount) { $0 + $1.byteCount }
   }
 
+  /// Whether most of those are quantized.
+  var isQuantized: Bool {
+    let matrices = layers.flatMap(\.matrices)
+    return 2 * matrices.count(where: \.isTiled) > matrices.count
+  }
+
   /// Binds every tensor of the model.
   ///
   /// - Throws: what the source throws for a tensor that is missing or has another shape.

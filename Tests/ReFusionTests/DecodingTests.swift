@@ -72,8 +72,8 @@ import Testing
   /// Infill that looks at the few tokens which decide an iteration against infill of whole rows, which
   /// somebody who watches decisions gets: the same tokens, and as many counted calls. So it is with MASKs that
   /// are asked in the forward before, for the case that a row gains one token, or two.
-  @Test(arguments: [0.0, 0.0005, 0.002, 0.01, 0.3, 1.0], [1, 2])
-  func infillOfFewTokensIsThatOfWholeRows(threshold: Double, gains: Int) throws {
+  @Test(arguments: [0.0, 0.0005, 0.002, 0.01, 0.3, 1.0], [InfillLookahead.narrow, .wide])
+  func infillOfFewTokensIsThatOfWholeRows(threshold: Double, lookahead: InfillLookahead) throws {
     let (_, model) = try model(recipe: "int8-g32")
     var repeated = 0
     var spared = 0
@@ -96,7 +96,7 @@ import Testing
         let results = try observers.map { observer in
           var decoder = try ReFusionDecoder(
             session: session, settings: settings, observer: observer)
-          decoder.guessedGains = gains
+          decoder.lookahead = lookahead
           return try decoder.decode(prompt: prompt)
         }
         var (few, whole) = (results[0], results[1])
@@ -114,7 +114,7 @@ import Testing
     // an iteration whose tokens were verified already takes no forward at all.
     if threshold == 1 {
       #expect(continued > 0)
-      #expect(gains == 1 ? spared == continued : spared > continued)
+      #expect(lookahead == .narrow ? spared == continued : spared > continued)
     }
   }
 

@@ -8,9 +8,9 @@ import Testing
 /// The official implementation's decodes, token for token.
 @Suite(.enabled(if: Shared.isPresent, Comment(rawValue: Shared.skipped)))
 struct GoldenDecodingTests {
-  /// Also where forwards ask what comes if a row gains two tokens, as those of large models do.
-  @Test(arguments: [1, 2])
-  func everyReFusionTraceIsReproduced(gains: Int) throws {
+  /// However far forwards look ahead.
+  @Test(arguments: [InfillLookahead.narrow, .wide])
+  func everyReFusionTraceIsReproduced(lookahead: InfillLookahead) throws {
     let model = try GoldenModel.fullPrecision()
     let traces = try Golden.array("golden/decode_traces.json", "traces")
     #expect(traces.count == 120)
@@ -22,7 +22,7 @@ struct GoldenDecodingTests {
         tokenThreshold: Float(try trace.number("token_threshold")),
         maximumTokens: try trace.int("gen_length"), endOfSequence: .official)
       var decoder = try ReFusionDecoder(session: session, settings: settings)
-      decoder.guessedGains = gains
+      decoder.lookahead = lookahead
       let prompt = try trace.ids("prompt_ids")
       let result = try decoder.decode(prompt: prompt)
       let label = Comment(rawValue: "row \(try trace.int("row")), k \(settings.slotSize)")
