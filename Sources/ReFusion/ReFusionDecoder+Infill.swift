@@ -8,7 +8,7 @@ extension ReFusionDecoder {
       tokens: plan.drafts, tags: check.tags, starts: plan.starts,
       fed: Array(repeating: 0, count: plan.chosen.count), reach: lookahead.reach)
     // Step B left the first slot's tokens in its row, and they saw nothing else. Others saw the slots before.
-    rows.fed[0] = settings.slotSize
+    rows.fed[0] = check.fed
     while !rows.isComplete {
       iterate(&rows)
       rows.iterations += 1
