@@ -13,7 +13,9 @@ struct DraftCheck {
 extension ReFusionDecoder {
   /// Step B: all drafts in one forward on the cache, each seeing the ones before it.
   func verify(_ plan: SlotPlan) -> DraftCheck {
-    if plan.chosen.count == 1, !observer.seesWholeRows { return verifyInPieces(plan) }
+    if plan.chosen.count == 1, !observer.seesWholeRows {
+      return verifyInPieces(plan.starts[0]) { plan.drafts[0][$0] }.check
+    }
     let size = settings.slotSize
     let tokens = plan.drafts.flatMap { $0 }
     let places = plan.starts.flatMap { Array(slotPositions($0)) }
@@ -38,33 +40,6 @@ extension ReFusionDecoder {
       .verify(drafts: plan.drafts, probabilities: probabilities, accepted: accepted))
     return DraftCheck(tags: passes.map(Self.cumulativeAnd), acceptedPrefix: accepted, fed: size)
   }
-
-  /// Step B of one slot, a few tokens first: if one of them does not pass, or ends the text, the others do not
-  /// matter. They see what went before, so that no token goes through the model twice.
-  private func verifyInPieces(_ plan: SlotPlan) -> DraftCheck {
-    let tokens = plan.drafts[0]
-    let places = Array(slotPositions(plan.starts[0]))
-    var accepted = 1
-    var fed = 0
-    while fed < tokens.count, accepted > fed, !tokens[..<fed].contains(endToken) {
-      let piece = fed..<(fed == 0 ? min(Self.firstPiece, tokens.count) : tokens.count)
-      session.forward(
-        .causal(
-          tokens: tokens[piece], positions: places[piece], cacheLength: committed.count + fed),
-        isRepeated: fed > 0)
-      // A token is judged where the one before it was read.
-      let judged = (piece.lowerBound + 1)..<min(piece.upperBound + 1, tokens.count)
-      let scores = session.score(
-        at: judged.map { $0 - 1 - fed }, targets: Array(tokens[judged]))
-      accepted += scores.prefix { $0.probability > settings.tokenThreshold }.count
-      fed = piece.upperBound
-    }
-    let tags = tokens.indices.map { $0 < accepted }
-    return DraftCheck(tags: [tags], acceptedPrefix: accepted, fed: fed)
-  }
-
-  /// Tokens that a slot's verification begins with.
-  private static let firstPiece = 8
 
   /// Step C: commits the slots that passed without a gap; false when not even the first one did.
   ///

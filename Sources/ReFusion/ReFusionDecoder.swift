@@ -78,8 +78,14 @@ package struct ReFusionDecoder {
 
   /// One round: plan, verify, and commit a prefix or fill in.
   private mutating func round(_ pendingPrompt: inout [Int32]) {
-    let plan = plan(&pendingPrompt)
-    let check = verify(plan)
+    let plan: SlotPlan
+    let check: DraftCheck
+    if draftsInPieces {
+      (plan, check) = planAndVerifyInPieces(&pendingPrompt)
+    } else {
+      plan = self.plan(&pendingPrompt)
+      check = verify(plan)
+    }
     if !commitPrefix(plan, check) { infill(plan, check) }
   }
 
