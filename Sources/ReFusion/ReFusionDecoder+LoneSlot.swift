@@ -4,9 +4,6 @@ internal import Kernels
 // matter.
 
 extension ReFusionDecoder {
-  /// Tokens that a slot's verification begins with.
-  private static let firstPiece = 8
-
   /// Whether a round can draft in pieces: nobody sees what is left out, or samples from it.
   var draftsInPieces: Bool {
     undecided.count == 1 && settings.temperature == 0 && !observer.seesWholeRows
@@ -60,7 +57,7 @@ extension ReFusionDecoder {
     // The first one was judged by its MASK.
     var accepted = 1
     while tokens.count < size, accepted >= tokens.count, !tokens.contains(endToken) {
-      let piece = tokens.count..<(tokens.isEmpty ? min(Self.firstPiece, size) : size)
+      let piece = tokens.count..<(tokens.isEmpty ? min(lookahead.piece, size) : size)
       tokens += draft(piece)
       let first = max(piece.lowerBound - 1, 0)
       session.forward(

@@ -21,7 +21,7 @@ package struct ReFusionDecoder {
   var undecided: [Int32] = []
   var reachedEnd = false
   var noise: GumbelNoise
-  package var lookahead: InfillLookahead
+  package var lookahead: DecodingLookahead
   /// Per round, for the published tokens-per-forward figure.
   var roundTokensPerForward: [Double] = []
 
@@ -47,7 +47,7 @@ package struct ReFusionDecoder {
     maskToken = Int32(mask)
     endToken = Int32(end)
     noise = GumbelNoise(seed: settings.seed)
-    lookahead = InfillLookahead(session.model, on: session.engine.kernels)
+    lookahead = DecodingLookahead(session.model, on: session.engine.kernels)
   }
 
   /// Decodes one prompt.

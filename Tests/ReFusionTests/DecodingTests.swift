@@ -72,8 +72,8 @@ import Testing
   /// Infill that looks at the few tokens which decide an iteration against infill of whole rows, which
   /// somebody who watches decisions gets: the same tokens, and as many counted calls. So it is with MASKs that
   /// are asked in the forward before, for the case that a row gains one token, or two.
-  @Test(arguments: [0.0, 0.0005, 0.002, 0.01, 0.3, 1.0], [InfillLookahead.narrow, .wide])
-  func infillOfFewTokensIsThatOfWholeRows(threshold: Double, lookahead: InfillLookahead) throws {
+  @Test(arguments: [0.0, 0.0005, 0.002, 0.01, 0.3, 1.0], [DecodingLookahead.narrow, .wide])
+  func infillOfFewTokensIsThatOfWholeRows(threshold: Double, lookahead: DecodingLookahead) throws {
     let (_, model) = try model(recipe: "int8-g32")
     var repeated = 0
     var spared = 0

@@ -9,8 +9,8 @@ import Testing
 @Suite(.enabled(if: Shared.isPresent, Comment(rawValue: Shared.skipped)))
 struct GoldenDecodingTests {
   /// However far forwards look ahead.
-  @Test(arguments: [InfillLookahead.narrow, .wide])
-  func everyReFusionTraceIsReproduced(lookahead: InfillLookahead) throws {
+  @Test(arguments: [DecodingLookahead.narrow, .wide])
+  func everyReFusionTraceIsReproduced(lookahead: DecodingLookahead) throws {
     let model = try GoldenModel.fullPrecision()
     let traces = try Golden.array("golden/decode_traces.json", "traces")
     #expect(traces.count == 120)

@@ -22,8 +22,8 @@ import Testing
 
   /// Few tokens of each row, with what forwards foretell, against whole rows as the official code computes
   /// them: the same tokens, and the same bits of what one more token makes of the cache that they leave.
-  @Test(arguments: [InfillLookahead.narrow, .wide])
-  func fewTokensAreAsGoodAsWholeRows(lookahead: InfillLookahead) throws {
+  @Test(arguments: [DecodingLookahead.narrow, .wide])
+  func fewTokensAreAsGoodAsWholeRows(lookahead: DecodingLookahead) throws {
     let (_, model) = try sample()
     let end = Int32(try #require(model.configuration.endOfTextToken))
     let session = InferenceSession(model: model, pool: .shared)
