@@ -13,8 +13,8 @@ package struct DecodingLookahead: Sendable, Hashable {
 
   /// Four tokens a forward for one row, for where each token has its price.
   package static let narrow = DecodingLookahead(reach: 2, gains: 1, piece: 4)
-  /// Eight tokens, and a third fewer forwards (trained checkpoint, τt = 0.4): for where the weights are the price,
-  /// however many tokens meet them.
+  /// Eight tokens, and a fifth fewer forwards (24 answers of the trained checkpoint, τt = 0.4): for where the weights
+  /// are the price, however many tokens meet them.
   package static let wide = DecodingLookahead(reach: 3, gains: 2, piece: 8)
 
   /// What suits a model on the kernels that run it. Weights that may lie in a processor's caches are no price, nor

@@ -5,7 +5,8 @@ public struct DecodingResult: Sendable, Hashable {
   /// Calls of the model, as the published traces count them.
   public var forwards = 0
   /// How often tokens really went through the layers: less often than counted where the outcome of a
-  /// call was known from an earlier one, more often where a call was made on too few tokens at first.
+  /// call was known from an earlier one, more often where a call was made on too few tokens at first. It
+  /// depends on the size of the weights and on the instruction set; tokens and `forwards` do not.
   public var passes = 0
   /// Tokens per forward as published: the mean over rounds of k·slots/2 for a prefix commit and
   /// k·chosen/(2n+2) for n infill iterations. Nil for autoregressive decoding.

@@ -11,7 +11,7 @@ extension InferenceSession {
   /// Keys and values land at the batch's destinations; committing them is a matter of counting
   /// them in, dropping them of not.
   ///
-  /// - Parameter isRepeated: not counted, because an earlier call with fewer tokens of the same was.
+  /// - Parameter isRepeated: not counted, because an earlier part of the same call was, or one of fewer tokens.
   package func forward(_ batch: ForwardBatch, isRepeated: Bool = false) {
     countForward(isRepeated: isRepeated)
     passCount += 1

@@ -13,7 +13,7 @@ public final class InferenceSession {
   package internal(set) var forwardCount = 0
   /// How often tokens really went through the layers.
   package internal(set) var passCount = 0
-  /// Passes that were calls made again with more tokens, and so not counted.
+  /// Passes that made a call again with more tokens or went on with it, and so are not counted.
   package internal(set) var repeatCount = 0
   /// Time spent in the layers and the vocabulary projection so far.
   package internal(set) var arithmeticTime = Duration.zero
@@ -23,7 +23,7 @@ public final class InferenceSession {
   /// Sees what each step costs, for benchmarks; nil in normal use.
   package var workProbe: ((_ work: SessionWork) -> Void)?
 
-  /// Of the rows of logits that the last `score` left in the buffer, if no other logits replaced them.
+  /// Log-sum-exp of each row of logits that the last `score` left in the buffer; empty once others took their place.
   var heldLogSumExps: [Float] = []
   let rope: RopeTable
   let buffers = WorkingBuffers()

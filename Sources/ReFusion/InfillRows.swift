@@ -3,7 +3,8 @@ struct InfillRows {
   var tokens: [[Int32]]
   var tags: [[Bool]]
   var starts: [Int32]
-  /// a: tokens of every row whose keys and values its cache region holds, as the official code counts them.
+  /// a: tokens of every row whose keys and values its cache region holds, as the official code counts them; whole
+  /// rows are fed from there on.
   var offset = 0
   /// Columns of each row that went through the model; a token accepted among them will not again.
   var fed: [Int]
@@ -58,7 +59,7 @@ struct InfillRows {
 }
 
 /// What a forward that verified rows tells about the iterations after it. Four iterations in five gain just
-/// one token (trained checkpoint, τt = 0.4), and a forward of a few tokens costs as much as one of a few more.
+/// one token (trained checkpoint, τt = 0.4), so what comes next then is worth asking in the same forward.
 struct InfillForesight {
   /// What MASKs propose for each row behind so many accepted tokens.
   var guesses: [[Int: [Int32]]]

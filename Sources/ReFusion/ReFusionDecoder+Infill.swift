@@ -19,7 +19,7 @@ extension ReFusionDecoder {
     removeChosen(plan, endRow: rows.endRow)
   }
 
-  /// One iteration of D, on as few tokens of the rows as decide it.
+  /// One iteration of D, on as few tokens of the rows as decide it, or on none where that is known.
   ///
   /// A row gains the tokens before the first that is not accepted; those after it are proposed anew in
   /// the next iteration, and no token depends on one after it. So an iteration that finds such a token
@@ -178,8 +178,8 @@ extension ReFusionDecoder {
   ///   - asked: the rows.
   ///   - inputs: tokens of each, from the first that is not held up to column `end`.
   ///   - guessed: their keys and values go behind all rows', those of each gain behind the one before, a
-  ///     multiple of 16 entries from their own places: attention sums entries by their place among 16, so guesses have the bits of what they
-  ///     stand for.
+  ///     multiple of 16 entries from their own places: attention sums entries by their place among 16, so
+  ///     guesses have the bits of what they stand for.
   private func forward(
     _ rows: InfillRows, _ asked: [Int], _ inputs: [[Int32]], guessed: [GuessedToken] = [],
     before end: Int, isRepeated: Bool
@@ -244,7 +244,7 @@ extension ReFusionDecoder {
       reachedEnd = true
     }
     let shortest = rows.tags.map { $0[offset...].filter { $0 }.count }.min() ?? 0
-    // The last accepted token is fed again: its logits judge the next one.
+    // The official code feeds the last accepted token again.
     rows.offset += rows.isComplete ? shortest : shortest - 1
     observer.decision?(
       .infill(

@@ -36,7 +36,7 @@ extension ReFusionDecoder {
       session.forward(batch, isRepeated: piece.lowerBound > 0)
       let scores = session.score(at: piece.map { before.count + $0 - piece.lowerBound })
       if piece.lowerBound == 0 { confidence = scores[0].argmaxProbability }
-      return scores.map(\.argmax)[...]
+      return scores.map(\.argmax)
     }
     drafts += Array(repeating: maskToken, count: size - drafts.count)
     return (
@@ -50,7 +50,7 @@ extension ReFusionDecoder {
   /// - Parameter draft: tokens of a piece of the slot, asked for once the pieces before it have passed.
   /// - Returns: the tokens that were asked for.
   func verifyInPieces(
-    _ start: Int32, draft: (_ piece: Range<Int>) -> ArraySlice<Int32>
+    _ start: Int32, draft: (_ piece: Range<Int>) -> [Int32]
   ) -> (drafts: [Int32], check: DraftCheck) {
     let size = settings.slotSize
     var tokens: [Int32] = []

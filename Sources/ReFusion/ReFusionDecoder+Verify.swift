@@ -14,7 +14,7 @@ extension ReFusionDecoder {
   /// Step B: all drafts in one forward on the cache, each seeing the ones before it.
   func verify(_ plan: SlotPlan) -> DraftCheck {
     if plan.chosen.count == 1, !observer.seesWholeRows {
-      return verifyInPieces(plan.starts[0]) { plan.drafts[0][$0] }.check
+      return verifyInPieces(plan.starts[0]) { Array(plan.drafts[0][$0]) }.check
     }
     let size = settings.slotSize
     let tokens = plan.drafts.flatMap { $0 }

@@ -19,7 +19,7 @@ public final class ReFusionModel: Sendable {
     layers.flatMap(\.matrices).reduce(head.byteCount) { $0 + $1.byteCount }
   }
 
-  /// Whether most of those are quantized.
+  /// Whether most matrices of the layers are quantized.
   var isQuantized: Bool {
     let matrices = layers.flatMap(\.matrices)
     return 2 * matrices.count(where: \.isTiled) > matrices.count

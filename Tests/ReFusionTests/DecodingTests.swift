@@ -2,6 +2,7 @@ import Bytes
 import Casting
 import Checkpoints
 import Kernels
+import ModelSupport
 import Quantization
 import ReFusion
 import TestSupport
@@ -13,16 +14,7 @@ import Testing
     recipe: String? = nil, _ synthetic: SyntheticCheckpoint = SyntheticCheckpoint()
   ) throws -> (TemporaryFolder, ReFusionModel) {
     let folder = try synthetic.write()
-    let source = try CheckpointCastSource(Checkpoint(path: folder.url.path))
-    let plan =
-      try recipe.map {
-        try CastPlan(
-          quantizing: source, by: #require(Recipe.builtIn($0, for: source.configuration)),
-          toolVersion: "test")
-      } ?? CastPlan(converting: source, to: nil, toolVersion: "test")
-    let path = folder.path("model.ingot")
-    try Caster(plan).run(to: path, pool: .shared)
-    return (folder, try ReFusionModel.open(path))
+    return (folder, try castModel(folder.url.path, recipe: recipe, in: folder))
   }
 
   private let prompt: [Int32] = [5, 9, 2, 7, 30, 31, 8]

@@ -1,35 +1,23 @@
-import Casting
-import Checkpoints
 import Foundation
 import Kernels
-import Quantization
+import ModelSupport
 import ReFusion
 import TestSupport
 import Testing
 
 /// Infill of a trained model, whose slots pass, pass in part, end the text or fail.
 @Suite struct InfillTests {
-  private func sample() throws -> (TemporaryFolder, ReFusionModel) {
-    let folder = try TemporaryFolder()
-    let checkpoint = Shared.packageRoot.appendingPathComponent("samples/tiny-refusion").path
-    let source = try CheckpointCastSource(Checkpoint(path: checkpoint))
-    let recipe = try #require(Recipe.builtIn("int8", for: source.configuration))
-    let path = folder.path("int8.ingot")
-    try Caster(CastPlan(quantizing: source, by: recipe, toolVersion: "test"))
-      .run(to: path, pool: .shared)
-    return (folder, try ReFusionModel.open(path))
-  }
-
   /// Few tokens of each row, with what forwards foretell, against whole rows as the official code computes
   /// them: the same tokens, and the same bits of what one more token makes of the cache that they leave.
   @Test(arguments: [DecodingLookahead.narrow, .wide])
   func fewTokensAreAsGoodAsWholeRows(lookahead: DecodingLookahead) throws {
-    let (_, model) = try sample()
+    let checkpoint = Shared.packageRoot.appendingPathComponent("samples/tiny-refusion").path
+    let model = try castModel(checkpoint, recipe: "int8", in: TemporaryFolder())
     let end = Int32(try #require(model.configuration.endOfTextToken))
     let session = InferenceSession(model: model, pool: .shared)
     var iterations = 0
     var overtaken = 0
-    var foretold = 0
+    var spared = 0
     for seed in 0..<12 {
       // Words of the sample's vocabulary in no order that makes sense.
       let prompt = (0..<10).map { Int32((seed * 7919 + $0 * 104_729) % 800) }
@@ -66,11 +54,11 @@ import Testing
           return result
         }
         #expect(probes[0] == probes[1], "prompt \(seed), slots of \(size), \(blocks) blocks")
-        foretold += results[0].forwards - results[0].passes
+        spared += results[0].forwards - results[0].passes
         for index in results.indices { results[index].passes = 0 }
         #expect(results[0] == results[1], "prompt \(seed), slots of \(size), \(blocks) blocks")
       }
     }
-    #expect(iterations > 200 && overtaken > 20 && foretold + session.repeatCount > iterations / 4)
+    #expect(iterations > 200 && overtaken > 20 && spared + session.repeatCount > iterations / 4)
   }
 }

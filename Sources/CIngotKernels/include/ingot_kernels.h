@@ -143,13 +143,14 @@ typedef struct ingot_kernels {
       const ingot_tiled *weights, const ingot_activations *x, int64_t first, int64_t end,
       float *out, void *scratch);
 
-  /// Tokens that meet weights from memory in little more time than one does.
+  /// Tokens that meet quantized weights from memory in little more time than one does.
   int64_t shared_tokens;
 
   // Float products. Their rounding may differ between tables.
 
-  /// For fewer tokens than this, weights of 16 bits are multiplied faster by `multiply_dense`, and of 32 bits.
+  /// For fewer tokens than this, weights of 16 bits are multiplied faster by `multiply_dense`.
   int64_t packed_tokens;
+  /// The same for weights of 32 bits.
   int64_t packed_tokens_f32;
   /// Rows [first, end) of row-major weights with few tokens of row-major f32 `x`:
   /// `out[token * rows + row]`.
