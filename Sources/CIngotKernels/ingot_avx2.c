@@ -110,6 +110,7 @@ const ingot_kernels ingot_kernels_avx2 = {
     .shared_tokens = 4,
     .packed_tokens = 32,
     .packed_tokens_f32 = 24,
+    .unzip = ingot_unzip_f32_avx2,
     .multiply_dense = ingot_multiply_dots_avx2,
     .pack = ingot_pack_f32_avx2,
     .multiply_dense_packed = ingot_multiply_dense_packed_avx2,

@@ -106,6 +106,7 @@ const ingot_kernels ingot_kernels_avx512vnni = {
     .shared_tokens = 8,
     .packed_tokens = 128,
     .packed_tokens_f32 = 64,
+    .unzip = ingot_unzip_f32_avx512vnni,
     .multiply_dense = ingot_multiply_dense_dots_avx512vnni,
     .pack = ingot_pack_f32_avx512vnni,
     .multiply_dense_packed = ingot_multiply_dense_packed_avx512vnni,

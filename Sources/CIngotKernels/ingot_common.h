@@ -131,6 +131,11 @@ INGOT_INLINE const uint8_t *ingot_tile(const ingot_tiled *w, int64_t tile) {
   return w->payload + 64 + tile * w->tile_bytes;
 }
 
+/// Numbers of one token whose columns are unzipped, zeros included.
+INGOT_INLINE int64_t ingot_unzipped_columns(int64_t columns) {
+  return (columns + INGOT_UNZIPPED - 1) / INGOT_UNZIPPED * INGOT_UNZIPPED;
+}
+
 /// Bytes that the codes of `columns` columns (whole groups) of a tile take.
 INGOT_INLINE int64_t ingot_code_bytes(const ingot_tiled *w, int64_t columns) {
   const int64_t bits = w->kind == INGOT_INT8 ? 8 : w->kind == INGOT_INT6 ? 6 : 4;

@@ -23,6 +23,55 @@ INGOT_INLINE f32x16 INGOT_NAME(dense_load_part)(
   return INGOT_NAME(dense_load)(copy, 0, type);
 }
 
+/// Reorders a region of row-major `x` so that bf16 weights meet it as they lie, two in 32 bits: of each 32
+/// columns the even ones come first.
+static void INGOT_NAME(unzip_f32)(
+    const float *x, ingot_region region, int64_t tokens, int64_t columns, float *out) {
+  const int64_t width = ingot_unzipped_columns(columns);
+  const int64_t last = region.end_token < tokens ? region.end_token : tokens;
+  for (int64_t t = region.first_token; t < last; t++)
+    for (int64_t c = region.first_column; c < region.end_column; c += INGOT_UNZIPPED) {
+      const int64_t left = region.end_column - c;
+      float lanes[INGOT_UNZIPPED] = {0};
+      memcpy(lanes, x + t * columns + c, (size_t)(left < INGOT_UNZIPPED ? left : INGOT_UNZIPPED) * 4);
+      const f32x16 low = ingot_load(lanes), high = ingot_load(lanes + 16);
+      float *to = out + t * width + c;
+      ingot_store(
+          to, __builtin_shufflevector(
+                  low, high, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30));
+      ingot_store(
+          to + 16, __builtin_shufflevector(
+                       low, high, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31));
+    }
+}
+
+/// Half of 32 weights, `half` 0 or 1, in the order of the numbers that they meet: for bf16 the even or the odd
+/// ones, each a shift or a mask away from f32, else the first or the last sixteen.
+INGOT_INLINE f32x16 INGOT_NAME(dense_half)(
+    const void *base, int64_t index, int32_t type, int half) {
+  if (type != INGOT_BF16) return INGOT_NAME(dense_load)(base, index + 16 * half, type);
+  u32x16 pairs;
+  memcpy(&pairs, (const uint8_t *)base + 2 * index, sizeof pairs);
+  return (f32x16)(half ? pairs & 0xFFFF0000u : pairs << 16);
+}
+
+/// The same of the last `count` weights, with zeros beyond them.
+INGOT_INLINE f32x16 INGOT_NAME(dense_half_part)(
+    const void *base, int64_t index, int32_t type, int half, int64_t count) {
+  uint8_t copy[128] = {0};
+  const int64_t size = type == INGOT_F32 ? 4 : 2;
+  memcpy(copy, (const uint8_t *)base + size * index, (size_t)(size * count));
+  return INGOT_NAME(dense_half)(copy, 0, type, half);
+}
+
+/// Half of the last `count` numbers, which are padded where they are unzipped.
+INGOT_INLINE f32x16 INGOT_NAME(dense_input_part)(
+    const float *x, int32_t type, int half, int64_t count) {
+  if (type == INGOT_BF16) return ingot_load(x + 16 * half);
+  const int64_t left = count - 16 * half;
+  return ingot_load_part(x + 16 * half, left < 0 ? 0 : left < 16 ? left : 16);
+}
+
 enum {
   /// Rows and tokens whose sums are folded together.
   DENSE_TILE = 4,
@@ -38,6 +87,8 @@ enum {
 typedef struct INGOT_NAME(dense) {
   const void *weights;
   int64_t columns;
+  /// Numbers from token to token.
+  int64_t stride;
   int64_t first;
   int64_t end;
   /// Bytes from a weight to the one that is wanted when all tokens have met this one.
@@ -47,18 +98,21 @@ typedef struct INGOT_NAME(dense) {
   int64_t phase;
 } INGOT_NAME(dense);
 
-/// Fetches for later, while `rows` rows from `row` on are read at `column`, for `width` columns.
+/// Fetches for later, while 32 columns of `rows` rows from `row` on are read at `column`.
 INGOT_INLINE void INGOT_NAME(dense_fetch)(
-    const INGOT_NAME(dense) *w, int32_t type, int64_t row, int rows, int64_t column, int width) {
+    const INGOT_NAME(dense) *w, int32_t type, int64_t row, int rows, int64_t column) {
   const int64_t size = type == INGOT_F32 ? 4 : 2, stride = w->columns * size;
   const char *from = (const char *)w->weights + row * stride;
   if (w->period == 1 && ingot_fetches_pages) {
     // The rows lie one behind the other: as many bytes as are read of all of them.
-    ingot_fetch_ahead(from + rows * column * size, rows * width * size);
-  } else if (column * size % 64 == 0 && (column * size / 64 & (w->period - 1)) == w->phase) {
-    from += w->ahead + column * size;
+    ingot_fetch_ahead(from + rows * column * size, rows * INGOT_UNZIPPED * size);
+    return;
+  }
+  INGOT_UNROLL
+  for (int64_t at = column * size; at < (column + INGOT_UNZIPPED) * size; at += 64) {
+    if ((at / 64 & (w->period - 1)) != w->phase) continue;
     INGOT_UNROLL
-    for (int r = 0; r < rows; r++) __builtin_prefetch(from + r * stride, 0, 3);
+    for (int r = 0; r < rows; r++) __builtin_prefetch(from + w->ahead + at + r * stride, 0, 3);
   }
 }
 
@@ -74,38 +128,38 @@ INGOT_INLINE void INGOT_NAME(dense_block)(
   INGOT_UNROLL
   for (int i = 0; i < STEP * tokens * chains; i++) sum[i] = ingot_splat(0);
   int64_t c = w->first;
-  for (; c + 16 * chains <= w->end; c += 16 * chains) {
-    if (fetches) INGOT_NAME(dense_fetch)(w, type, row, STEP, c, 16 * chains);
+  for (; c + INGOT_UNZIPPED <= w->end; c += INGOT_UNZIPPED) {
+    if (fetches) INGOT_NAME(dense_fetch)(w, type, row, STEP, c);
     INGOT_UNROLL
-    for (int k = 0; k < chains; k++) {
+    for (int k = 0; k < 2; k++) {
       f32x16 v[STEP];
       INGOT_UNROLL
-      for (int t = 0; t < tokens; t++) v[t] = ingot_load(x + t * columns + c + 16 * k);
+      for (int t = 0; t < tokens; t++) v[t] = ingot_load(x + t * w->stride + c + 16 * k);
       INGOT_UNROLL
       for (int r = 0; r < STEP; r++) {
-        const f32x16 q =
-            INGOT_NAME(dense_load)(w->weights, (row + r) * columns + c + 16 * k, type);
+        const f32x16 q = INGOT_NAME(dense_half)(w->weights, (row + r) * columns + c, type, k);
         INGOT_UNROLL
         for (int t = 0; t < tokens; t++) {
-          f32x16 *to = &sum[(k * tokens + t) * STEP + r];
+          f32x16 *to = &sum[(k % chains * tokens + t) * STEP + r];
           *to = INGOT_MULTIPLY_ADD(q, v[t], *to);
         }
       }
     }
   }
-  for (; c < w->end; c += 16) {
-    const int64_t left = w->end - c < 16 ? w->end - c : 16;
+  INGOT_UNROLL
+  for (int k = 0; c < w->end && k < 2; k++)
     INGOT_UNROLL
     for (int r = 0; r < STEP; r++) {
-      const f32x16 q =
-          INGOT_NAME(dense_load_part)(w->weights, (row + r) * columns + c, type, left);
+      const f32x16 q = INGOT_NAME(dense_half_part)(
+          w->weights, (row + r) * columns + c, type, k, w->end - c);
       INGOT_UNROLL
       for (int t = 0; t < tokens; t++) {
         f32x16 *to = &sum[t * STEP + r];
-        *to = INGOT_MULTIPLY_ADD(q, ingot_load_part(x + t * columns + c, left), *to);
+        const float *from = x + t * w->stride + c;
+        *to = INGOT_MULTIPLY_ADD(
+            q, INGOT_NAME(dense_input_part)(from, type, k, w->end - c), *to);
       }
     }
-  }
   INGOT_UNROLL
   for (int t = 0; t < tokens; t++)
     INGOT_UNROLL
@@ -119,30 +173,37 @@ INGOT_INLINE void INGOT_NAME(dense_row)(
     f32x16 (*sums)[DENSE_TILE], int tokens) {
   // Four sums hide the latency of the additions.
   enum { SUMS = 4 };
-  const int chains = SUMS / tokens;
+  const int halves = SUMS / tokens;
   const int64_t at = row * w->columns, size = type == INGOT_F32 ? 4 : 2;
   f32x16 sum[SUMS];
   INGOT_UNROLL
   for (int i = 0; i < SUMS; i++) sum[i] = ingot_splat(0);
   int64_t c = w->first;
-  for (; c + 16 * chains <= w->end; c += 16 * chains) {
-    ingot_fetch_ahead((const char *)w->weights + (at + c) * size, 16 * chains * size);
+  for (; c + 16 * halves <= w->end; c += 16 * halves) {
+    ingot_fetch_ahead((const char *)w->weights + (at + c) * size, 16 * halves * size);
     INGOT_UNROLL
-    for (int k = 0; k < chains; k++) {
-      const f32x16 q = INGOT_NAME(dense_load)(w->weights, at + c + 16 * k, type);
+    for (int k = 0; k < halves; k++) {
+      const int64_t from = c + k / 2 * INGOT_UNZIPPED;
+      const f32x16 q = INGOT_NAME(dense_half)(w->weights, at + from, type, k % 2);
       INGOT_UNROLL
       for (int t = 0; t < tokens; t++) {
         f32x16 *to = &sum[k * tokens + t];
-        *to = INGOT_MULTIPLY_ADD(q, ingot_load(x + t * w->columns + c + 16 * k), *to);
+        *to = INGOT_MULTIPLY_ADD(q, ingot_load(x + t * w->stride + from + k % 2 * 16), *to);
       }
     }
   }
-  for (; c < w->end; c += 16) {
-    const int64_t left = w->end - c < 16 ? w->end - c : 16;
-    const f32x16 q = INGOT_NAME(dense_load_part)(w->weights, at + c, type, left);
+  for (; c < w->end; c += INGOT_UNZIPPED) {
+    const int64_t left = w->end - c < INGOT_UNZIPPED ? w->end - c : INGOT_UNZIPPED;
     INGOT_UNROLL
-    for (int t = 0; t < tokens; t++)
-      sum[t] = INGOT_MULTIPLY_ADD(q, ingot_load_part(x + t * w->columns + c, left), sum[t]);
+    for (int k = 0; k < 2; k++) {
+      const f32x16 q = INGOT_NAME(dense_half_part)(w->weights, at + c, type, k, left);
+      INGOT_UNROLL
+      for (int t = 0; t < tokens; t++) {
+        const float *from = x + t * w->stride + c;
+        sum[t] = INGOT_MULTIPLY_ADD(
+            q, INGOT_NAME(dense_input_part)(from, type, k, left), sum[t]);
+      }
+    }
   }
   INGOT_UNROLL
   for (int t = 0; t < tokens; t++)
@@ -171,7 +232,7 @@ INGOT_INLINE void INGOT_NAME(dense_tile)(
       f32x16(*to)[DENSE_TILE] = (f32x16(*)[DENSE_TILE])(&sums[t][r]);
       const int count = tokens - t < STEP ? tokens - t : STEP;
       INGOT_NAME(dense_block)(
-          w, type, row + r, x + t * w->columns, to, count, fetches && t == 0);
+          w, type, row + r, x + t * w->stride, to, count, fetches && t == 0);
     }
   float lanes[16];
   ingot_store(lanes, ingot_sums16(sums[0]));
@@ -200,7 +261,9 @@ INGOT_INLINE void INGOT_NAME(dense_rows)(
 INGOT_INLINE void INGOT_NAME(dense_type)(
     const void *weights, int32_t type, int64_t rows, int64_t columns, int64_t first, int64_t end,
     const float *x, int64_t tokens, float *out) {
-  const INGOT_NAME(dense) all = {.weights = weights, .columns = columns, .end = columns};
+  const int64_t stride = type == INGOT_BF16 ? ingot_unzipped_columns(columns) : columns;
+  const INGOT_NAME(dense) all = {
+      .weights = weights, .columns = columns, .stride = stride, .end = columns};
   const int64_t size = type == INGOT_F32 ? 4 : 2;
   const int64_t fours = first + (end - first) / DENSE_TILE * DENSE_TILE;
   const int64_t width = tokens > DENSE_TILE && columns > DENSE_COLUMNS ? DENSE_COLUMNS : columns;
@@ -210,14 +273,15 @@ INGOT_INLINE void INGOT_NAME(dense_type)(
     for (int64_t c = 0; c < columns; c += width) {
       const int is_last = c + width >= columns;
       INGOT_NAME(dense) w = {
-          .weights = weights, .columns = columns, .first = c, .end = is_last ? columns : c + width,
+          .weights = weights, .columns = columns, .stride = stride, .first = c,
+          .end = is_last ? columns : c + width,
           .ahead = size * (period == 1 ? DENSE_TILE * columns
                            : is_last   ? DENSE_ROWS * columns - c
                                        : width),
           .period = period};
       for (int64_t t = 0; t < tokens; t += DENSE_TILE, w.phase++) {
         const int64_t left = tokens - t, count = left < DENSE_TILE ? left : DENSE_TILE;
-        const float *from = x + t * columns;
+        const float *from = x + t * stride;
         float *to = out + t * rows;
         if (w.phase < period)
           INGOT_NAME(dense_rows)(&w, type, row, last, rows, from, count, to, 1);
@@ -228,7 +292,7 @@ INGOT_INLINE void INGOT_NAME(dense_type)(
   for (int64_t row = fours; row < end; row++)
     for (int64_t t = 0; t < tokens; t++) {
       f32x16 sum[1][DENSE_TILE];
-      INGOT_NAME(dense_row)(&all, type, row, x + t * columns, sum, 1);
+      INGOT_NAME(dense_row)(&all, type, row, x + t * stride, sum, 1);
       out[t * rows + row] = ingot_sum16(sum[0][0]);
     }
 }

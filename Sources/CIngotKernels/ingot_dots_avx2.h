@@ -1,13 +1,16 @@
 // Dense weights with f32 activations as dot products over columns, for the few tokens that AVX2's 16
-// registers hold sums of: two rows × up to six tokens. Included below a target attribute, after ingot_dense.h.
+// registers hold sums of. Twelve sums keep both multipliers busy, each of which takes four cycles: three rows
+// × four tokens, or two × six of f16, which takes another register on its way to f32. Included below a target
+// attribute, after ingot_dense.h.
 
 enum {
-  /// Rows and tokens whose sums are in registers: each weight is turned into f32 once for these tokens, each
+  /// Rows × tokens whose sums are in registers: each weight is turned into f32 once for these tokens, each
   /// activation read once for these rows.
-  DOTS_ROWS = 2,
+  DOTS_SUMS = 12,
+  DOTS_ROWS = 3,
   DOTS_TOKENS = 6,
   /// Rows that several parts of the tokens meet before the next ones: they stay in the second-level cache.
-  DOTS_BLOCK = 16,
+  DOTS_BLOCK = 18,
   /// Bytes of rows that one part of the tokens meets, about as far ahead as it fetches: the first-level cache
   /// has room for them.
   DOTS_AHEAD = 16384,
@@ -19,110 +22,131 @@ enum {
 typedef struct avx2_dots {
   const void *weights;
   int64_t columns;
+  /// Numbers from token to token.
+  int64_t stride;
   int64_t first;
   int64_t end;
   int64_t ahead;
 } avx2_dots;
 
-INGOT_INLINE __m256 ingot_dots_load_avx2(const avx2_dots *w, int64_t index, int32_t type) {
-  const uint8_t *base = w->weights;
-  if (type == INGOT_F32) return _mm256_loadu_ps((const float *)(const void *)(base + 4 * index));
-  const __m128i halves = _mm_loadu_si128((const void *)(base + 2 * index));
-  if (type == INGOT_F16) return _mm256_cvtph_ps(halves);
-  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16));
+/// Eight of 32 weights in the order of the numbers that they meet, `part` 0 to 3. The even ones of bf16 are
+/// shifted, or `reads_before`: they are the upper halves of what lies two bytes before.
+INGOT_INLINE __m256 ingot_dots_load_avx2(
+    const uint8_t *base, int32_t type, int part, int reads_before) {
+  if (type == INGOT_F32) return _mm256_loadu_ps((const float *)(const void *)(base + 32 * part));
+  if (type == INGOT_F16)
+    return _mm256_cvtph_ps(_mm_loadu_si128((const void *)(base + 16 * part)));
+  const int is_even = part < 2;
+  const uint8_t *from = base + 32 * (part % 2) - (is_even && reads_before ? 2 : 0);
+  const __m256i pairs = _mm256_loadu_si256((const void *)from);
+  return _mm256_castsi256_ps(
+      is_even && !reads_before
+          ? _mm256_slli_epi32(pairs, 16)
+          : _mm256_and_si256(pairs, _mm256_set1_epi32((int32_t)0xFFFF0000)));
 }
 
-/// Eight sums over lanes, in the order of `v`.
-INGOT_INLINE __m256 ingot_dots_sums_avx2(const __m256 v[8]) {
-  const __m256 low = _mm256_hadd_ps(_mm256_hadd_ps(v[0], v[1]), _mm256_hadd_ps(v[2], v[3]));
-  const __m256 high = _mm256_hadd_ps(_mm256_hadd_ps(v[4], v[5]), _mm256_hadd_ps(v[6], v[7]));
-  return _mm256_add_ps(
-      _mm256_permute2f128_ps(low, high, 0x20), _mm256_permute2f128_ps(low, high, 0x31));
-}
+/// Sums of each row and token: one token has few of them for the multipliers. Rows do not count, because
+/// threads share them and results should not depend on how.
+INGOT_INLINE int ingot_dots_chains_avx2(int tokens) { return tokens == 1 ? 2 : 1; }
 
-/// Eight columns of the weights and of each token.
+/// 32 columns: `base` is at the first row, rows `stride` bytes apart.
 INGOT_INLINE void ingot_dots_step_avx2(
-    const avx2_dots *w, int32_t type, int64_t row, const float *x, int64_t c, int tokens,
-    __m256 *sum) {
-  __m256 q[DOTS_ROWS];
+    const uint8_t *base, int64_t stride, int32_t type, const float *x, int64_t x_stride, int rows,
+    int tokens, int reads_before, __m256 *sum) {
+  const int chains = ingot_dots_chains_avx2(tokens);
   INGOT_UNROLL
-  for (int r = 0; r < DOTS_ROWS; r++)
-    q[r] = ingot_dots_load_avx2(w, (row + r) * w->columns + c, type);
-  INGOT_UNROLL
-  for (int t = 0; t < tokens; t++) {
-    const __m256 a = _mm256_loadu_ps(x + t * w->columns + c);
+  for (int part = 0; part < 4; part++) {
+    __m256 q[DOTS_ROWS], *to = sum + part % chains * rows * tokens;
     INGOT_UNROLL
-    for (int r = 0; r < DOTS_ROWS; r++)
-      sum[DOTS_ROWS * t + r] = _mm256_fmadd_ps(q[r], a, sum[DOTS_ROWS * t + r]);
-  }
-}
-
-/// The last columns, fewer than eight.
-INGOT_INLINE void ingot_dots_rest_avx2(
-    const avx2_dots *w, int32_t type, int64_t row, const float *x, int64_t c, int tokens,
-    __m256 *sum) {
-  const int64_t left = w->end - c;
-  INGOT_UNROLL
-  for (int r = 0; r < DOTS_ROWS; r++) {
-    float q[16];
-    ingot_store(
-        q, INGOT_NAME(dense_load_part)(w->weights, (row + r) * w->columns + c, type, left));
+    for (int r = 0; r < rows; r++)
+      q[r] = ingot_dots_load_avx2(base + r * stride, type, part, reads_before);
     INGOT_UNROLL
     for (int t = 0; t < tokens; t++) {
-      float a[16];
-      ingot_store(a, ingot_load_part(x + t * w->columns + c, left));
-      sum[DOTS_ROWS * t + r] = _mm256_fmadd_ps(
-          _mm256_loadu_ps(q), _mm256_loadu_ps(a), sum[DOTS_ROWS * t + r]);
+      const __m256 a = _mm256_loadu_ps(x + t * x_stride + 8 * part);
+      INGOT_UNROLL
+      for (int r = 0; r < rows; r++)
+        to[rows * t + r] = _mm256_fmadd_ps(q[r], a, to[rows * t + r]);
     }
   }
 }
 
-/// Fetches for later while `width` columns of two rows are read at column `c`.
-INGOT_INLINE void ingot_dots_fetch_avx2(
-    const avx2_dots *w, int32_t type, int64_t row, int64_t c, int width) {
+/// The last columns, fewer than 32, padded with zeros. Unzipped numbers are so already.
+INGOT_INLINE void ingot_dots_rest_avx2(
+    const uint8_t *base, int64_t stride, int32_t type, const float *x, int64_t x_stride,
+    int64_t left, int rows, int tokens, __m256 *sum) {
+  uint8_t weights[DOTS_ROWS][4 * INGOT_UNZIPPED] = {{0}};
+  float numbers[DOTS_TOKENS][INGOT_UNZIPPED] = {{0}};
   const int64_t size = type == INGOT_F32 ? 4 : 2;
-  const char *from = (const char *)w->weights + (row * w->columns + c) * size + w->ahead;
-  INGOT_UNROLL
-  for (int r = 0; r < DOTS_ROWS; r++)
-    INGOT_UNROLL
-    for (int at = 0; at < width * size; at += 64)
-      __builtin_prefetch(from + r * w->columns * size + at, 0, 3);
+  for (int r = 0; r < rows; r++) memcpy(weights[r], base + r * stride, (size_t)(left * size));
+  for (int t = 0; t < tokens; t++)
+    memcpy(numbers[t], x + t * x_stride, 4 * (size_t)(type == INGOT_BF16 ? INGOT_UNZIPPED : left));
+  ingot_dots_step_avx2(
+      weights[0], sizeof weights[0], type, numbers[0], INGOT_UNZIPPED, rows, tokens, 0, sum);
 }
 
-/// Two rows × `tokens` tokens; added to `out` unless these are the first columns.
+/// Four sums over lanes, in the order of `v`.
+INGOT_INLINE __m128 ingot_dots_sums_avx2(const __m256 v[4]) {
+  const __m256 sums = _mm256_hadd_ps(_mm256_hadd_ps(v[0], v[1]), _mm256_hadd_ps(v[2], v[3]));
+  return _mm_add_ps(_mm256_castps256_ps128(sums), _mm256_extractf128_ps(sums, 1));
+}
+
+/// A few rows × tokens. One row alone may be the first, with nothing before it. Added to `out` unless these are
+/// the first columns.
 INGOT_INLINE void ingot_dots_tile_avx2(
-    const avx2_dots *w, int32_t type, int64_t row, int64_t rows, const float *x, float *out,
-    int tokens, int fetches) {
-  enum { WIDTH = 32, SUMS = DOTS_ROWS * DOTS_TOKENS };
-  __m256 sum[SUMS + 4];
+    const avx2_dots *w, int32_t type, int64_t row, int64_t all_rows, const float *x, float *out,
+    int rows, int tokens, int fetches) {
+  const int64_t size = type == INGOT_F32 ? 4 : 2, stride = w->columns * size;
+  const uint8_t *base = (const uint8_t *)w->weights + row * stride;
+  const int count = rows * tokens, chains = ingot_dots_chains_avx2(tokens);
+  __m256 sum[DOTS_SUMS];
   INGOT_UNROLL
-  for (int i = 0; i < SUMS + 4; i++) sum[i] = _mm256_setzero_ps();
+  for (int i = 0; i < DOTS_SUMS; i++) sum[i] = _mm256_setzero_ps();
   int64_t c = w->first;
-  for (; c + WIDTH <= w->end; c += WIDTH) {
-    if (fetches) ingot_dots_fetch_avx2(w, type, row, c, WIDTH);
+  for (; c + INGOT_UNZIPPED <= w->end; c += INGOT_UNZIPPED) {
     INGOT_UNROLL
-    for (int k = 0; k < WIDTH; k += 8) ingot_dots_step_avx2(w, type, row, x, c + k, tokens, sum);
+    for (int r = 0; fetches && r < rows; r++)
+      INGOT_UNROLL
+      for (int at = 0; at < INGOT_UNZIPPED * size; at += 64)
+        __builtin_prefetch(base + c * size + w->ahead + r * stride + at, 0, 3);
+    ingot_dots_step_avx2(
+        base + c * size, stride, type, x + c, w->stride, rows, tokens, rows > 1, sum);
   }
-  for (; c + 8 <= w->end; c += 8) ingot_dots_step_avx2(w, type, row, x, c, tokens, sum);
-  if (c < w->end) ingot_dots_rest_avx2(w, type, row, x, c, tokens, sum);
-  float lanes[SUMS + 4];
-  _mm256_storeu_ps(lanes, ingot_dots_sums_avx2(sum));
-  if (tokens > 4) _mm256_storeu_ps(lanes + 8, ingot_dots_sums_avx2(sum + 8));
+  if (c < w->end)
+    ingot_dots_rest_avx2(
+        base + c * size, stride, type, x + c, w->stride, w->end - c, rows, tokens, sum);
+  INGOT_UNROLL
+  for (int i = 0; chains == 2 && i < count; i++) {
+    sum[i] = _mm256_add_ps(sum[i], sum[count + i]);
+    sum[count + i] = _mm256_setzero_ps();
+  }
+  float lanes[DOTS_SUMS];
+  INGOT_UNROLL
+  for (int i = 0; i < count; i += 4) _mm_storeu_ps(lanes + i, ingot_dots_sums_avx2(sum + i));
   INGOT_UNROLL
   for (int t = 0; t < tokens; t++)
     INGOT_UNROLL
-    for (int r = 0; r < DOTS_ROWS; r++) {
-      float *to = out + t * rows + r;
-      *to = w->first ? *to + lanes[DOTS_ROWS * t + r] : lanes[DOTS_ROWS * t + r];
+    for (int r = 0; r < rows; r++) {
+      float *to = out + t * all_rows + r;
+      *to = w->first ? *to + lanes[rows * t + r] : lanes[rows * t + r];
     }
 }
 
-/// Pairs of rows [first, end) × `tokens` tokens.
+/// Rows whose sums with so many tokens are in registers.
+INGOT_INLINE int ingot_dots_rows_of_avx2(int32_t type, int64_t tokens) {
+  return type == INGOT_F16 && tokens > 3 ? DOTS_SUMS / DOTS_TOKENS : DOTS_ROWS;
+}
+
+/// Rows [first, end) × `tokens` tokens.
 INGOT_INLINE void ingot_dots_rows_avx2(
     const avx2_dots *w, int32_t type, int64_t first, int64_t end, int64_t rows, const float *x,
     float *out, int tokens, int fetches) {
-  for (int64_t row = first; row < end; row += DOTS_ROWS)
-    ingot_dots_tile_avx2(w, type, row, rows, x, out + row, tokens, fetches);
+  const int step = ingot_dots_rows_of_avx2(type, tokens);
+  int64_t row = first;
+  if (row == 0) ingot_dots_tile_avx2(w, type, row++, rows, x, out, 1, tokens, fetches);
+  for (; row + step <= end; row += step)
+    ingot_dots_tile_avx2(w, type, row, rows, x, out + row, step, tokens, fetches);
+  for (; row < end; row++)
+    ingot_dots_tile_avx2(w, type, row, rows, x, out + row, 1, tokens, fetches);
 }
 
 INGOT_INLINE void ingot_dots_tokens_avx2(
@@ -142,22 +166,26 @@ INGOT_INLINE void ingot_dots_type_avx2(
     const void *weights, int32_t type, int64_t rows, int64_t columns, int64_t first, int64_t end,
     const float *x, int64_t tokens, float *out) {
   const int64_t size = type == INGOT_F32 ? 4 : 2;
+  const int64_t stride = type == INGOT_BF16 ? ingot_unzipped_columns(columns) : columns;
   // Parts of equal size, or with one token more than others.
-  const int64_t parts = (tokens + DOTS_TOKENS - 1) / DOTS_TOKENS;
-  const int64_t most = DOTS_ACTIVATIONS / ((tokens + parts - 1) / parts) / 32 * 32;
+  const int64_t fit = type == INGOT_F16 ? DOTS_TOKENS : DOTS_SUMS / DOTS_ROWS;
+  const int64_t parts = (tokens + fit - 1) / fit;
+  const int64_t share = (tokens + parts - 1) / parts, step = ingot_dots_rows_of_avx2(type, share);
+  const int64_t most = DOTS_ACTIVATIONS / share / INGOT_UNZIPPED * INGOT_UNZIPPED;
   const int64_t width = columns < most ? columns : most;
-  const int64_t near = DOTS_AHEAD / (size * width) / DOTS_ROWS * DOTS_ROWS;
-  const int64_t block = parts > 1 || near > DOTS_BLOCK ? DOTS_BLOCK : near < 2 ? 2 : near;
+  const int64_t near = DOTS_AHEAD / (size * width) / step * step;
+  const int64_t block = parts > 1 || near > DOTS_BLOCK ? DOTS_BLOCK : near < step ? step : near;
   for (int64_t row = first; row < end; row += block) {
     const int64_t last = row + block < end ? row + block : end;
     for (int64_t c = 0; c < columns; c += width) {
       const int is_last = c + width >= columns;
       const avx2_dots w = {
-          .weights = weights, .columns = columns, .first = c, .end = is_last ? columns : c + width,
+          .weights = weights, .columns = columns, .stride = stride, .first = c,
+          .end = is_last ? columns : c + width,
           .ahead = size * (is_last ? block * columns - c : width)};
       for (int64_t p = 0; p < parts; p++) {
         const int64_t t = tokens * p / parts, count = tokens * (p + 1) / parts - t;
-        const float *from = x + t * columns;
+        const float *from = x + t * stride;
         float *to = out + t * rows;
         if (p == 0) ingot_dots_tokens_avx2(&w, type, row, last, rows, from, to, count, 1);
         else ingot_dots_tokens_avx2(&w, type, row, last, rows, from, to, count, 0);
@@ -169,20 +197,14 @@ INGOT_INLINE void ingot_dots_type_avx2(
 static void ingot_multiply_dots_avx2(
     const void *weights, int32_t type, int64_t rows, int64_t columns, int64_t first, int64_t end,
     const float *x, int64_t tokens, float *out) {
-  // One token waits for memory, which gives more where one row is read after the other; and the last row may
-  // have no neighbour.
-  const int64_t pairs = tokens <= 1 ? first : first + (end - first) / DOTS_ROWS * DOTS_ROWS;
-  switch (pairs > first ? type : 0) {
-    case 0: break;
+  switch (type) {
     case INGOT_F32:
-      ingot_dots_type_avx2(weights, INGOT_F32, rows, columns, first, pairs, x, tokens, out);
+      ingot_dots_type_avx2(weights, INGOT_F32, rows, columns, first, end, x, tokens, out);
       break;
     case INGOT_F16:
-      ingot_dots_type_avx2(weights, INGOT_F16, rows, columns, first, pairs, x, tokens, out);
+      ingot_dots_type_avx2(weights, INGOT_F16, rows, columns, first, end, x, tokens, out);
       break;
     default:
-      ingot_dots_type_avx2(weights, INGOT_BF16, rows, columns, first, pairs, x, tokens, out);
+      ingot_dots_type_avx2(weights, INGOT_BF16, rows, columns, first, end, x, tokens, out);
   }
-  if (pairs < end)
-    INGOT_NAME(multiply_dense_dots)(weights, type, rows, columns, pairs, end, x, tokens, out);
 }

@@ -150,6 +150,7 @@ const ingot_kernels ingot_kernels_neon = {
     .shared_tokens = 8,
     .packed_tokens = 32,
     .packed_tokens_f32 = 64,
+    .unzip = ingot_unzip_f32_neon,
     .multiply_dense = ingot_multiply_dense_dots_neon,
     .pack = ingot_pack_f32_neon,
     .multiply_dense_packed = ingot_multiply_dense_packed_neon,

@@ -197,6 +197,7 @@ const ingot_kernels ingot_kernels_scalar = {
     .shared_tokens = 1,
     .packed_tokens = 32,
     .packed_tokens_f32 = 64,
+    .unzip = ingot_unzip_f32_scalar,
     .multiply_dense = ingot_multiply_dense_dots_scalar,
     .pack = ingot_pack_f32_scalar,
     .multiply_dense_packed = ingot_multiply_dense_packed_scalar,

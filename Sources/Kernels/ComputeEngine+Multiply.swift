@@ -3,7 +3,7 @@ import Tensors
 
 /// How a matrix meets some number of tokens.
 enum ProductForm: Hashable {
-  /// Dense rows × f32 rows.
+  /// Dense rows × f32 rows, unzipped for bf16.
   case dots(ElementType)
   /// Dense rows × packed f32.
   case packed(ElementType)
@@ -128,8 +128,9 @@ extension ComputeEngine {
     let (firstTile, endTile) = (first / tileRows, (end + tileRows - 1) / tileRows)
     switch product.form {
     case .dots(let type):
+      let numbers = type == .bfloat16 ? input.unzipped : input.numbers
       functions.multiply_dense(
-        matrix.base, Int32(type.rawValue), count, columns, first, end, input.numbers, tokens,
+        matrix.base, Int32(type.rawValue), count, columns, first, end, numbers, tokens,
         product.output)
     case .packed(let type):
       functions.multiply_dense_packed(

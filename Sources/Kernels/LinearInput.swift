@@ -12,6 +12,8 @@ package struct LinearInput {
   package let columns: Int
   /// `[token / 4][column][token % 4]`
   let packed: UnsafeMutablePointer<Float>?
+  /// Of each 32 columns the even ones before the odd ones.
+  let unzipped: UnsafeMutablePointer<Float>?
   /// Three bf16 numbers for each.
   let parts: UnsafeMutablePointer<UInt16>?
   let quantized: ingot_activations?
@@ -24,6 +26,7 @@ package struct LinearInput {
 package final class InputMemory {
   fileprivate var numbers = AlignedMemory()
   fileprivate var packed = AlignedMemory()
+  fileprivate var unzipped = AlignedMemory()
   fileprivate var parts = AlignedMemory()
   fileprivate var quantized = AlignedMemory()
 
@@ -50,6 +53,7 @@ extension ComputeEngine {
     let forms = weights.map { form(of: $0, tokens: tokens, arithmetic: arithmetic) }
     let padded = (tokens + 15) / 16 * 16
     let floats = MemoryLayout<Float>.size
+    // As `multiply_bf16` and unzipped columns want them.
     let wholeColumns = (columns + 31) / 32 * 32
     return LinearInput(
       numbers: numbers
@@ -58,6 +62,9 @@ extension ComputeEngine {
       packed: forms.contains { $0.isPacked }
         ? memory.packed.reserve(padded * columns * floats).assumingMemoryBound(to: Float.self)
         : nil,
+      unzipped: forms.contains(.dots(.bfloat16))
+        ? memory.unzipped.reserve(tokens * wholeColumns * floats)
+          .assumingMemoryBound(to: Float.self) : nil,
       parts: forms.contains(.split)
         ? memory.parts.reserve(padded * wholeColumns * 3 * MemoryLayout<UInt16>.size)
           .assumingMemoryBound(to: UInt16.self) : nil,
@@ -77,6 +84,9 @@ extension ComputeEngine {
       first_column: Int64(columns.lowerBound), end_column: Int64(columns.upperBound))
     let (all, width) = (Int64(input.tokens), Int64(input.columns))
     if let packed = input.packed { functions.pack(input.numbers, region, all, width, packed) }
+    if let unzipped = input.unzipped {
+      functions.unzip(input.numbers, region, all, width, unzipped)
+    }
     if let parts = input.parts { functions.split_bf16(input.numbers, region, all, width, parts) }
     if var quantized = input.quantized { functions.quantize(input.numbers, region, &quantized) }
   }

@@ -126,10 +126,11 @@ static void check_largest_product(const ingot_kernels *k, int lowest, int64_t to
 
 // MARK: dense products, whose rounding is free
 
-/// Memory that ends where a page begins that may not be read: no sanitizer sees the loads of a matrix
-/// unit.
+/// Memory that ends where a page begins that may not be read, and may be moved to where one ends: no sanitizer
+/// sees the loads of a matrix unit.
 typedef struct guarded {
   uint8_t *bytes;
+  uint8_t *front;
   void *pages;
   size_t size;
 } guarded;
@@ -137,10 +138,12 @@ typedef struct guarded {
 static guarded guard(int64_t count) {
   const size_t page = (size_t)sysconf(_SC_PAGESIZE);
   const size_t live = ((size_t)count + page - 1) / page * page;
-  guarded g = {.size = live + page};
-  g.pages = mmap(0, g.size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (g.pages == MAP_FAILED || mprotect((uint8_t *)g.pages + live, page, PROT_NONE) != 0) abort();
-  g.bytes = (uint8_t *)g.pages + live - count;
+  guarded g = {.size = page + live + page};
+  g.pages = mmap(0, g.size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (g.pages == MAP_FAILED) abort();
+  g.front = (uint8_t *)g.pages + page;
+  if (mprotect(g.front, live, PROT_READ | PROT_WRITE) != 0) abort();
+  g.bytes = g.front + live - count;
   return g;
 }
 
@@ -176,7 +179,8 @@ static int is_close(
 static void check_dense(
     const ingot_kernels *k, int32_t type, int64_t rows, int64_t columns, int64_t tokens) {
   const int64_t wide = (tokens + 15) / 16 * 16, middle = rows / 2 / 32 * 32;
-  const guarded w = guard(rows * columns * (type == INGOT_F32 ? 4 : 2));
+  const int64_t weight_bytes = rows * columns * (type == INGOT_F32 ? 4 : 2);
+  const guarded w = guard(weight_bytes);
   const guarded x = guard(tokens * columns * 4), out = guard(tokens * rows * 4);
   double *weights = malloc((size_t)(rows * columns) * sizeof *weights);
   for (int64_t i = 0; i < rows * columns; i++) weights[i] = store_weight(w.bytes, type, i);
@@ -184,30 +188,37 @@ static void check_dense(
   for (int64_t i = 0; i < tokens * columns; i++) in[i] = next_float();
   void *scratch = aligned(INGOT_MULTIPLY_SCRATCH);
   float *packed = aligned(wide * columns * 4);
-  uint16_t *parts = aligned(wide * ((columns + 31) / 32 * 32) * 6);
+  const int64_t whole = (columns + 31) / 32 * 32;
+  uint16_t *parts = aligned(wide * whole * 6);
+  const guarded unzipped = guard(tokens * whole * 4);
   const ingot_region all = {0, wide, 0, columns};
   k->pack(in, all, tokens, columns, packed);
+  k->unzip(in, all, tokens, columns, (float *)unzipped.bytes);
   if (k->split_bf16) k->split_bf16(in, all, tokens, columns, parts);
+  const float *met = type == INGOT_BF16 ? (const float *)unzipped.bytes : in;
   int close = 1;
-  for (int way = 0; way < 3; way++) {
+  for (int way = 0; way < 4; way++) {
     if (way == 2 && (type != INGOT_BF16 || !k->multiply_bf16)) continue;
+    if (way == 3) memmove(w.front, w.bytes, (size_t)weight_bytes);
     memset(found, 0xA5, (size_t)(tokens * rows) * 4);
     // In two parts, as two threads would.
     for (int part = 0; part < 2; part++) {
       const int64_t first = part ? middle : 0, end = part ? rows : middle;
       if (way == 0)
-        k->multiply_dense(w.bytes, type, rows, columns, first, end, in, tokens, found);
+        k->multiply_dense(w.bytes, type, rows, columns, first, end, met, tokens, found);
       else if (way == 1)
         k->multiply_dense_packed(
             w.bytes, type, rows, columns, first, end, packed, tokens, found, scratch);
-      else k->multiply_bf16(w.bytes, rows, columns, first, end, parts, tokens, found, scratch);
+      else if (way == 2)
+        k->multiply_bf16(w.bytes, rows, columns, first, end, parts, tokens, found, scratch);
+      else k->multiply_dense(w.front, type, rows, columns, first, end, met, tokens, found);
     }
     close = close && is_close(found, weights, in, rows, columns, tokens);
   }
   printf(
       "dense type %d %lldx%lld tokens %lld %s\n", type, (long long)rows, (long long)columns,
       (long long)tokens, close ? "close" : "WRONG");
-  release(w), release(x), release(out);
+  release(w), release(x), release(out), release(unzipped);
   free(weights), free(scratch), free(packed), free(parts);
 }
 

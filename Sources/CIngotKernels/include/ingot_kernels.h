@@ -28,6 +28,8 @@ enum {
   INGOT_LANES = 16,
   /// Columns that share one activation scale.
   INGOT_BLOCK = 128,
+  /// Columns whose even ones are put before the odd ones where bf16 weights meet few tokens.
+  INGOT_UNZIPPED = 32,
   /// Bytes of scratch memory, aligned to 64, that a multiplication may use.
   INGOT_MULTIPLY_SCRATCH = 1 << 20,
   /// Queries (tokens × grouped heads) that attention handles together.
@@ -132,7 +134,7 @@ typedef struct ingot_kernels {
 
   /// The order of codes that `multiply_tiled` wants for this many tokens.
   int32_t (*activation_order)(int64_t tokens);
-  // Three functions turn activations into what products want. Each takes a region of row-major `x`: whole
+  // Four functions turn activations into what products want. Each takes a region of row-major `x`: whole
   // fours of tokens, of which some may lie beyond the last and become zeros, and whole blocks of 128
   // columns, or up to the last one.
 
@@ -152,8 +154,11 @@ typedef struct ingot_kernels {
   int64_t packed_tokens;
   /// The same for weights of 32 bits.
   int64_t packed_tokens_f32;
-  /// Rows [first, end) of row-major weights with few tokens of row-major f32 `x`:
-  /// `out[token * rows + row]`.
+  /// Puts a region in the order `[token][column / 32]`, of each 32 columns the even ones and then the odd
+  /// ones, with zeros beyond the last column; nothing beyond the last token.
+  void (*unzip)(const float *x, ingot_region region, int64_t tokens, int64_t columns, float *out);
+  /// Rows [first, end) of row-major weights with few tokens of f32 `x`, unzipped for bf16 weights, else
+  /// row-major: `out[token * rows + row]`.
   void (*multiply_dense)(
       const void *weights, int32_t type, int64_t rows, int64_t columns, int64_t first,
       int64_t end, const float *x, int64_t tokens, float *out);
