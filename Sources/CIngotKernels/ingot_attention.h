@@ -226,24 +226,20 @@ INGOT_INLINE void INGOT_NAME(weigh_values)(
     const float *weight = p - v->shift[part];
     for (int64_t j = v->first[part]; j < v->end[part]; j++) {
       const int64_t entry = head * cache->capacity + j;
-      f32x16 value[8];
+      f32x16 weights[INGOT_ATTENTION_QUERIES];
       INGOT_UNROLL
-      for (int i = 0; i < vectors; i++)
-        value[i] = INGOT_NAME(cache_load)(
-            cache->values, entry * cache->value_stride + column + 16 * i, format);
+      for (int k = 0; k < queries; k++)
+        weights[k] = ingot_splat(
+            format == INGOT_CACHE_INT8 ? weight[k * stride + j] * cache->value_scales[entry]
+                                       : weight[k * stride + j]);
       INGOT_UNROLL
-      for (int i = 0; i < vectors; i++)
-        INGOT_NAME(cache_prefetch)(
-            cache->values, entry * cache->value_stride + column + 16 * i, format);
-      INGOT_UNROLL
-      for (int k = 0; k < queries; k++) {
-        const float scaled = format == INGOT_CACHE_INT8
-                                 ? weight[k * stride + j] * cache->value_scales[entry]
-                                 : weight[k * stride + j];
+      for (int i = 0; i < vectors; i++) {
+        const int64_t at = entry * cache->value_stride + column + 16 * i;
+        const f32x16 value = INGOT_NAME(cache_load)(cache->values, at, format);
+        INGOT_NAME(cache_prefetch)(cache->values, at, format);
         INGOT_UNROLL
-        for (int i = 0; i < vectors; i++)
-          sum[k * vectors + i] =
-              ingot_fma16(ingot_splat(scaled), value[i], sum[k * vectors + i]);
+        for (int k = 0; k < queries; k++)
+          sum[k * vectors + i] = ingot_fma16(weights[k], value, sum[k * vectors + i]);
       }
     }
   }
@@ -251,7 +247,7 @@ INGOT_INLINE void INGOT_NAME(weigh_values)(
   for (int i = 0; i < vectors * queries; i++) out[i] = sum[i];
 }
 
-INGOT_INLINE void INGOT_NAME(sum_values)(
+INGOT_INLINE void INGOT_NAME(sum_values_of)(
     const ingot_cache *cache, int64_t head, const INGOT_NAME(view) *v, const float *p,
     int64_t stride, const float *inverse, float *const *out, int queries, int32_t format) {
   const int64_t d = cache->dimension;
@@ -280,6 +276,34 @@ INGOT_INLINE void INGOT_NAME(sum_values)(
       }
     column += 16 * vectors;
   }
+}
+
+// A function of its own for each format: what scoring needs would take registers from the sums.
+#define INGOT_SUM_VALUES(name, format)                                                           \
+  static __attribute__((noinline)) void INGOT_NAME(name)(                                        \
+      const ingot_cache *cache, int64_t head, const INGOT_NAME(view) *v, const float *p,         \
+      int64_t stride, const float *inverse, float *const *out, int queries) {                    \
+    if (INGOT_ACCUMULATORS >= 8 && queries == 8)                                                 \
+      INGOT_NAME(sum_values_of)(cache, head, v, p, stride, inverse, out, 8, format);             \
+    else if (INGOT_ACCUMULATORS >= 4 && queries == 4)                                            \
+      INGOT_NAME(sum_values_of)(cache, head, v, p, stride, inverse, out, 4, format);             \
+    else if (INGOT_ACCUMULATORS >= 2 && queries == 2)                                            \
+      INGOT_NAME(sum_values_of)(cache, head, v, p, stride, inverse, out, 2, format);             \
+    else INGOT_NAME(sum_values_of)(cache, head, v, p, stride, inverse, out, 1, format);          \
+  }
+INGOT_SUM_VALUES(sum_values_f32, INGOT_CACHE_F32)
+INGOT_SUM_VALUES(sum_values_f16, INGOT_CACHE_F16)
+INGOT_SUM_VALUES(sum_values_s8, INGOT_CACHE_INT8)
+#undef INGOT_SUM_VALUES
+
+INGOT_INLINE void INGOT_NAME(sum_values)(
+    const ingot_cache *cache, int64_t head, const INGOT_NAME(view) *v, const float *p,
+    int64_t stride, const float *inverse, float *const *out, int queries, int32_t format) {
+  if (format == INGOT_CACHE_F32)
+    INGOT_NAME(sum_values_f32)(cache, head, v, p, stride, inverse, out, queries);
+  else if (format == INGOT_CACHE_F16)
+    INGOT_NAME(sum_values_f16)(cache, head, v, p, stride, inverse, out, queries);
+  else INGOT_NAME(sum_values_s8)(cache, head, v, p, stride, inverse, out, queries);
 }
 
 // MARK: one group of queries
